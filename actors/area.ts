@@ -1,0 +1,21 @@
+/** A parent geohash, of five characters (stage 2) or four (stage 3): adds up its children and passes them upward. */
+import { windowed, type Behaviour } from '../src/index.js';
+import { asChild, emit, type MarketWindows } from './cell.js';
+import { MINUTE_MS } from './market.js';
+
+export function area(level: 'gh5' | 'gh4', options: MarketWindows): Behaviour {
+  const parent = level === 'gh5' ? 'gh4' : 'region';
+  return windowed({
+    type: level,
+    sends: [parent],
+    paneMs: MINUTE_MS,
+    ...options,
+    onPane(ctx, startMs, tally, late) {
+      const key = parent === 'region' ? ctx.region : ctx.key.slice(0, 4);
+      ctx.send(parent, key, 'add', startMs, asChild(tally, late));
+    },
+    onClose(ctx, closed) {
+      for (const window of closed) emit(ctx, level, ctx.key, window);
+    },
+  }) as Behaviour;
+}

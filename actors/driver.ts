@@ -1,0 +1,157 @@
+/**
+ * A driver: its pings, in (ts, arrival) order, are a step function of where it is and what it does. Each minute, once
+ * nothing older can come, it tells every cell it touched how many seconds of what it spent there (stage 0).
+ */
+import { defineActor, type ActorContext, type Behaviour, type Tally } from '../src/index.js';
+import { DRIVERS_AT, market, MINUTE_MS } from './market.js';
+
+type Status = 'open' | 'enroute' | 'ontrip' | 'offline';
+const STATUSES: readonly Status[] = ['open', 'enroute', 'ontrip', 'offline'];
+const MS_AT: Readonly<Record<Status, number>> = {
+  open: market.index.open_ms,
+  enroute: market.index.enroute_ms,
+  ontrip: market.index.busy_ms,
+  offline: -1,
+};
+
+interface Ping {
+  readonly ts: number;
+  readonly status: Status;
+  readonly cell: string;
+}
+
+interface DriverState {
+  /** The last ping of a sealed minute: it may still hold. */
+  last: Ping | undefined;
+  /** Pings of minutes that are not sealed yet, in (ts, arrival) order. */
+  pings: Ping[];
+}
+
+type StoredPing = [ts: number, status: number, cell: string];
+
+export interface DriverOptions {
+  /** How long a ping holds when no other comes, ms. */
+  readonly presenceMs: number;
+}
+
+export function driver({ presenceMs }: DriverOptions): Behaviour<DriverState> {
+  /** Tells the cells about the minute that ends at `endMs`. */
+  function seal(state: DriverState, ctx: ActorContext, endMs: number): void {
+    const startMs = endMs - MINUTE_MS;
+    const cells = new Map<string, Tally>();
+    const tallyOf = (cell: string): Tally => {
+      let tally = cells.get(cell);
+      if (tally === undefined) cells.set(cell, (tally = market.zero()));
+      return tally;
+    };
+    const touched: string[] = [];
+    const hold = (ping: Ping, untilMs: number): void => {
+      if (ping.status === 'offline') return;
+      const fromMs = Math.max(ping.ts, startMs);
+      const toMs = Math.min(untilMs, ping.ts + presenceMs, endMs);
+      if (toMs <= fromMs) return;
+      const { n } = tallyOf(ping.cell);
+      n[MS_AT[ping.status]]! += toMs - fromMs;
+      if (toMs === endMs && ping.status === 'open') n[market.index.open_end]! += 1;
+      if (!touched.includes(ping.cell)) touched.push(ping.cell);
+    };
+    let taken = 0;
+    for (const ping of state.pings) {
+      if (ping.ts >= endMs) break;
+      taken++;
+      if (state.last !== undefined) {
+        hold(state.last, ping.ts);
+        if (ping.status === 'ontrip' && state.last.status !== 'ontrip')
+          tallyOf(ping.cell).n[market.index.pickups]! += 1;
+        if (ping.status === 'open' && state.last.status === 'ontrip')
+          tallyOf(ping.cell).n[market.index.dropoffs]! += 1;
+      }
+      state.last = ping;
+    }
+    state.pings.splice(0, taken);
+    const { last } = state;
+    if (last !== undefined) hold(last, endMs);
+    carryDistinct(touched, DRIVERS_AT, (cell, counter) => {
+      tallyOf(cell).n[counter]! += 1;
+    });
+    for (const [cell, tally] of cells) ctx.send('cell', cell, 'add', startMs, tally);
+
+    const holds = last !== undefined && last.status !== 'offline' && last.ts + presenceMs > endMs;
+    const nextMs = holds ? endMs : state.pings[0]?.ts;
+    if (nextMs !== undefined) ctx.schedule('seal', minuteEnd(nextMs));
+  }
+
+  return defineActor<DriverState>({
+    type: 'driver',
+    sends: ['cell'],
+    state: () => ({ last: undefined, pings: [] }),
+    store: {
+      encode: ({ last, pings }) => [last === undefined ? null : storePing(last), pings.map(storePing)],
+      decode(stored) {
+        const [last, pings] = stored as [StoredPing | null, StoredPing[]];
+        return { last: last === null ? undefined : loadPing(last), pings: pings.map(loadPing) };
+      },
+    },
+    events: {
+      'driver.location': {
+        key: 'driverId',
+        handle(state, event, ctx) {
+          const sealMs = minuteEnd(event.ts);
+          if (sealMs <= ctx.watermark) {
+            ctx.late(event);
+            return;
+          }
+          insertByTime(state.pings, { ts: event.ts, status: event['status'] as Status, cell: event.cell! });
+          const dueMs = ctx.due('seal');
+          if (dueMs === undefined || sealMs < dueMs) ctx.schedule('seal', sealMs);
+        },
+      },
+    },
+    timers: { seal },
+  });
+}
+
+/** End of the minute that holds a time. */
+export function minuteEnd(ts: number): number {
+  return (Math.floor(ts / MINUTE_MS) + 1) * MINUTE_MS;
+}
+
+/** Inserts behind all that are not later: equal times keep their order of arrival. */
+function insertByTime<T extends { readonly ts: number }>(list: T[], item: T): void {
+  let i = list.length;
+  while (i > 0 && list[i - 1]!.ts > item.ts) i--;
+  if (i === list.length) list.push(item);
+  else list.splice(i, 0, item);
+}
+
+/**
+ * Distinct counts that sum up over cells: for each area of each level, the first touched cell in it carries the one.
+ * @param counters index of the counter of each level, from the cell upward
+ */
+export function carryDistinct(
+  cells: readonly string[],
+  counters: readonly number[],
+  add: (cell: string, counter: number) => void,
+): void {
+  const [own, gh5, gh4, region] = counters as [number, number, number, number];
+  for (let i = 0; i < cells.length; i++) {
+    const cell = cells[i]!;
+    add(cell, own);
+    if (isFirstWithPrefix(cells, i, 5)) add(cell, gh5);
+    if (isFirstWithPrefix(cells, i, 4)) add(cell, gh4);
+    if (i === 0) add(cell, region);
+  }
+}
+
+function isFirstWithPrefix(cells: readonly string[], i: number, length: number): boolean {
+  for (let j = 0; j < i; j++) if (cells[j]!.startsWith(cells[i]!.slice(0, length))) return false;
+  return true;
+}
+
+function storePing({ ts, status, cell }: Ping): StoredPing {
+  return [ts, STATUSES.indexOf(status), cell];
+}
+
+function loadPing([ts, status, cell]: StoredPing): Ping {
+  return { ts, status: STATUSES[status]!, cell };
+}

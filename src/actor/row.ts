@@ -1,0 +1,50 @@
+/**
+ * A row: one published aggregate, addressed by (region, level, key, window, start, revision). This file owns its
+ * shape; `serve/` owns how it is written and on which subject it goes out.
+ */
+
+/** What the linear scorer said of a cell's minute. */
+export interface Surge {
+  /** The price multiplier: bounded and rounded to the model's quantum. */
+  readonly multiplier: number;
+  /** The score before bounds and quantum. */
+  readonly raw: number;
+  /** `name@version` of the model. */
+  readonly model: string;
+}
+
+/** What a behaviour emits; the engine adds region, watermark and completeness. */
+export interface RowDraft {
+  /** `cell`, `gh5`, `gh4`, `region`, or a feature author's own level. One subject token. */
+  readonly level: string;
+  /** Geohash or name within the level. */
+  readonly key: string;
+  /** Length of the window as text: `1m`, `5m`, `15m`, `1h`. */
+  readonly window: string;
+  /** Event time, ms UTC, inclusive. */
+  readonly start: number;
+  /** Event time, ms UTC, exclusive. */
+  readonly end: number;
+  /** 0 when final for the first time; +1 for each correction by late data. */
+  readonly rev: number;
+  readonly features: Readonly<Record<string, number>>;
+  readonly surge?: Surge;
+  /** How many child rows went into this one (levels above the cell). */
+  readonly children?: number;
+}
+
+export interface Completeness {
+  /** Partitions whose promise (mark) the row's closing waited for. */
+  readonly expected: number;
+  /** Partitions that had given it when the row was made. */
+  readonly reported: number;
+  readonly children?: number;
+}
+
+export interface Row extends Omit<RowDraft, 'children'> {
+  readonly region: string;
+  readonly final: boolean;
+  /** The stage's watermark when the row was made: event time, ms UTC. */
+  readonly watermark: number;
+  readonly completeness: Completeness;
+}

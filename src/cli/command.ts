@@ -1,0 +1,67 @@
+/** What all commands share: how an option is parsed, how an error ends the process. */
+import { InvalidArgumentError } from 'commander';
+import { parseDurationMs } from '../core/duration.js';
+import { GroundswellError, messageOf } from '../core/errors.js';
+import type { NatsTarget } from '../log/nats/connect.js';
+import { errorColors } from './screen.js';
+
+export function wholeNumber(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || value < min || value > max)
+      throw new InvalidArgumentError(`It takes a whole number from ${min} to ${max}.`);
+    return value;
+  };
+}
+
+export function duration(text: string): number {
+  const ms = parseDurationMs(text);
+  if (ms === undefined || ms <= 0)
+    throw new InvalidArgumentError('It takes a duration such as 90s, 10m or 2h.');
+  return ms;
+}
+
+/** `max`, `10x`, `1x`: how many times as fast as the wall clock. */
+export function speed(text: string): number {
+  if (text === 'max') return Number.POSITIVE_INFINITY;
+  const match = /^(\d+(?:\.\d+)?)x$/.exec(text);
+  if (!match || Number(match[1]) <= 0)
+    throw new InvalidArgumentError('It takes max, or a factor such as 10x or 1x.');
+  return Number(match[1]);
+}
+
+/** A server elsewhere: --nats, or NATS_URL. Users and passwords may stand in the URL. */
+export function natsTarget(url: string | undefined): NatsTarget | undefined {
+  const text = url ?? process.env['NATS_URL'];
+  if (text === undefined || text === '') return undefined;
+  try {
+    const parsed = new URL(text.includes('://') ? text : `nats://${text}`);
+    const user = decodeURIComponent(parsed.username);
+    const address = `${parsed.protocol}//${parsed.host}`;
+    return user === ''
+      ? { url: address }
+      : { url: address, user, password: decodeURIComponent(parsed.password) };
+  } catch (error) {
+    throw new GroundswellError(
+      'GS_USAGE',
+      `"${text}" is not the URL of a nats-server, such as nats://127.0.0.1:4222.`,
+      { cause: error },
+    );
+  }
+}
+
+/** Says what went wrong and what to do, in one message; the stack only when asked for. Gives the exit code. */
+export function report(error: unknown, verbose: boolean): number {
+  const known =
+    error instanceof GroundswellError
+      ? error
+      : new GroundswellError('GS_INTERNAL', messageOf(error), { cause: error });
+  process.stderr.write(
+    `${errorColors.red('error')} ${known.message}\n      ${known.remedy} ${errorColors.dim(`(${known.code})`)}\n`,
+  );
+  if (verbose) {
+    for (let cause: unknown = known; cause instanceof Error; cause = cause.cause)
+      process.stderr.write(`${cause.stack ?? cause.message}\n`);
+  }
+  return known.exitCode;
+}

@@ -1,0 +1,183 @@
+/**
+ * Wires an engine for a command: the region's configuration, its actors, a nats-server (one of its own under the data
+ * folder, or one elsewhere), the logs, and, where the command does the work itself, a node.
+ */
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { NatsConnection } from 'nats';
+import { marketActors } from '../../actors/index.js';
+import { Registry } from '../actor/registry.js';
+import { systemClock } from '../core/clock.js';
+import { loadRegion, type RegionConfig } from '../ingest/region.js';
+import { connectNats, ensureStreams, type NatsTarget } from '../log/nats/connect.js';
+import { NatsLog } from '../log/nats/nats-log.js';
+import { startEmbeddedServer, type EmbeddedServer } from '../log/nats/server/embedded.js';
+import { locateNatsServer } from '../log/nats/server/locate.js';
+import { Subjects } from '../log/subjects.js';
+import { loadLinearModel } from '../model/load.js';
+import { openDataFolder } from '../node/data-folder.js';
+import { Node } from '../node/node.js';
+import { aggregateTarget, Publisher, sideTarget, type PublishTarget } from '../serve/publisher.js';
+import { LmdbStore } from '../state/lmdb/lmdb-store.js';
+import { CONFIG_FOLDER } from './package-root.js';
+
+export interface EngineOptions {
+  readonly region: string;
+  readonly configFile?: string | undefined;
+  readonly partitions?: number | undefined;
+  /** Without it, a temporary folder that is removed at the end. */
+  readonly dataDir?: string | undefined;
+  /** A server elsewhere: then this process is no node, and has no data folder. */
+  readonly nats?: NatsTarget | undefined;
+  /** Publish rows one by one on the aggregate subjects. */
+  readonly publishRows: boolean;
+  /** Steps of getting ready, for people. */
+  onProgress(line: string): void;
+}
+
+export interface Engine {
+  readonly config: RegionConfig;
+  readonly subjects: Subjects;
+  readonly registry: Registry;
+  readonly log: NatsLog;
+  readonly node: Node | undefined;
+  /** Rejects when a part of the engine fails; never resolves before `close`. */
+  readonly failed: Promise<never>;
+  close(): Promise<void>;
+}
+
+/** The region's configuration and its actors: what `check` checks, and what every command starts from. */
+export async function loadEngineConfig(options: {
+  region: string;
+  configFile?: string | undefined;
+  partitions?: number | undefined;
+}): Promise<{
+  config: RegionConfig;
+  registry: Registry;
+}> {
+  const { region, configFile, partitions } = options;
+  const loaded = await loadRegion({
+    name: region,
+    dir: join(CONFIG_FOLDER, 'regions'),
+    ...(configFile === undefined ? {} : { file: configFile }),
+  });
+  const config = partitions === undefined ? loaded : { ...loaded, partitions };
+  const model = await loadLinearModel(join(CONFIG_FOLDER, 'models', `${config.model}.json`));
+  return { config, registry: new Registry(marketActors({ ...config, model })) };
+}
+
+export async function openEngine(options: EngineOptions): Promise<Engine> {
+  const { config, registry } = await loadEngineConfig(options);
+  const subjects = new Subjects(config.name);
+  /** What was opened, in order: closed in the opposite one. */
+  const opened: (() => Promise<unknown>)[] = [];
+  const close = async (): Promise<void> => {
+    for (let undo = opened.pop(); undo !== undefined; undo = opened.pop()) await undo();
+  };
+  try {
+    let fail: (error: unknown) => void = () => undefined;
+    const failed = new Promise<never>((_, reject) => {
+      fail = reject;
+    });
+    failed.catch(() => undefined);
+
+    let target = options.nats;
+    let store: LmdbStore | undefined;
+    if (target === undefined) {
+      let dataDir = options.dataDir;
+      if (dataDir === undefined) {
+        const temporary = await mkdtemp(join(tmpdir(), 'groundswell-'));
+        opened.push(() => rm(temporary, { recursive: true, force: true }));
+        dataDir = temporary;
+      }
+      const folder = await openDataFolder(dataDir);
+      opened.push(() => folder.release());
+      const opening = await LmdbStore.open(folder.snapshots, {
+        region: config.name,
+        partitions: config.partitions,
+      });
+      opened.push(() => opening.close());
+      store = opening;
+      const server = await startServer(dataDir, options.onProgress);
+      opened.push(() => server.stop());
+      target = server;
+    }
+    const writer = randomUUID();
+    const { connection, jsm } = await connectNats(target, `groundswell ${config.name}`);
+    opened.push(() => closeConnection(connection));
+    await ensureStreams(jsm, subjects, config.partitions);
+    const logOf = (stream: string): NatsLog => new NatsLog(connection, jsm, { stream, writer });
+    const log = logOf(subjects.engineStream);
+
+    let node: Node | undefined;
+    if (store !== undefined) {
+      node = newNode(config, registry, subjects, log, store, writer);
+      const starting = node;
+      opened.push(() => starting.stop());
+      await node.start();
+      node.finished.catch(fail);
+      const targets: PublishTarget[] = [sideTarget(logOf(subjects.sideStream), subjects)];
+      if (options.publishRows) targets.push(aggregateTarget(logOf(subjects.aggregateStream), subjects));
+      for (const publishTarget of targets) {
+        for (let partition = 0; partition < config.partitions; partition++) {
+          const publisher = new Publisher({
+            source: log,
+            target: publishTarget,
+            subjects,
+            partition,
+            clock: systemClock,
+          });
+          await publisher.start();
+          opened.push(() => publisher.stop());
+          publisher.finished.catch(fail);
+        }
+      }
+    }
+    return { config, subjects, registry, log, node, failed, close };
+  } catch (error) {
+    await close().catch(() => undefined);
+    throw error;
+  }
+}
+
+async function startServer(dataDir: string, onProgress: (line: string) => void): Promise<EmbeddedServer> {
+  const { path } = await locateNatsServer({ onProgress });
+  return startEmbeddedServer({ dataDir, binary: path, clock: systemClock });
+}
+
+async function closeConnection(connection: NatsConnection): Promise<void> {
+  if (!connection.isClosed()) await connection.close();
+}
+
+function newNode(
+  config: RegionConfig,
+  registry: Registry,
+  subjects: Subjects,
+  log: NatsLog,
+  store: LmdbStore,
+  writer: string,
+): Node {
+  const { limits } = config;
+  return new Node({
+    log,
+    store,
+    subjects,
+    clock: systemClock,
+    registry,
+    partitions: config.partitions,
+    partition: {
+      writer,
+      time: { outOfOrderBoundMs: config.outOfOrderBoundMs, idleTimeoutMs: config.idleTimeoutMs },
+      paneMs: config.windowsMs[0]!,
+      duplicateWindowMs: config.duplicateWindowMs,
+    },
+    limits: {
+      turnBytes: limits.turnBytes,
+      uncommittedEventsMax: limits.stepEvents,
+      batchBytesMax: limits.commitBytes,
+      residentActorsMax: limits.residentActors,
+    },
+  });
+}

@@ -1,0 +1,31 @@
+#!/usr/bin/env node
+/** The command line: parses words, hands them to one command, turns errors into exit codes 1 and 2. */
+import { Command, CommanderError } from 'commander';
+import { report } from './command.js';
+import { checkCommand } from './check.js';
+import { demoCommand } from './demo.js';
+import { packageVersion } from './package-root.js';
+import { replayCommand } from './replay.js';
+import { simulateCommand } from './simulate.js';
+
+const program = new Command('groundswell')
+  .description('Exact per-minute aggregates and surge multipliers of a ride-hailing market, from its events')
+  .version(packageVersion())
+  .option('--verbose', 'show the stack of an error')
+  .showSuggestionAfterError()
+  .showHelpAfterError('(add --help for options and an example)')
+  .exitOverride();
+
+for (const add of [demoCommand, replayCommand, simulateCommand, checkCommand]) add(program);
+for (const command of program.commands) command.exitOverride();
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
+  else
+    process.exitCode = report(
+      error,
+      program.opts<{ verbose?: boolean }>().verbose ?? process.argv.includes('--verbose'),
+    );
+}

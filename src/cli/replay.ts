@@ -1,0 +1,143 @@
+/** `groundswell replay`: events from a file through the engine; the rows into a file. */
+import { createHash } from 'node:crypto';
+import { open, stat } from 'node:fs/promises';
+import { basename } from 'node:path';
+import type { Command } from 'commander';
+import { messageOf } from '../core/errors.js';
+import { loadMapping } from '../ingest/mapping.js';
+import { openSource } from '../ingest/source.js';
+import { natsTarget, speed, wholeNumber } from './command.js';
+import { openEngine } from './engine.js';
+import { ProgressBar, colors, count, note, say, table } from './screen.js';
+import { runReplay, type ReplaySummary } from './replay-run.js';
+import { RowFile } from './row-file.js';
+import { stoppable } from './stopping.js';
+
+interface Options {
+  region: string;
+  mapping?: string;
+  out?: string;
+  speed: number;
+  data?: string;
+  partitions?: number;
+  nats?: string;
+  config?: string;
+  publish: boolean;
+  json: boolean;
+}
+
+export function replayCommand(program: Command): void {
+  program
+    .command('replay')
+    .description('send the events of a CSV or NDJSON file (also .gz) through the engine and write the rows')
+    .argument('<file>', 'events, sorted by time within the region’s out-of-order bound')
+    .requiredOption('--region <name>', 'region: a file in config/regions')
+    .option('--mapping <file>', 'how columns become events (config/sources); not needed for .ndjson')
+    .option('--out <file>', 'rows as NDJSON')
+    .option('--speed <factor>', 'max, 10x, 1x', speed, Number.POSITIVE_INFINITY)
+    .option('--data <dir>', 'data folder: an interrupted replay goes on there (default: a temporary one)')
+    .option('--partitions <n>', 'instead of the region’s', wholeNumber(1, 256))
+    .option('--nats <url>', 'only produce and read rows; nodes elsewhere do the work (also NATS_URL)')
+    .option('--config <file>', 'region file instead of config/regions/<region>.yaml')
+    .option('--publish', 'also publish each row on its aggregate subject, as a live node does', false)
+    .option('--json', 'the last line is the summary as JSON', false)
+    .addHelpText(
+      'after',
+      '\nExample:\n  groundswell replay pings.csv.gz --region sf --mapping config/sources/cabspotting.yaml --out rows.ndjson',
+    )
+    .action(async (file: string, options: Options) => {
+      await replay(file, options);
+    });
+}
+
+async function replay(file: string, options: Options): Promise<void> {
+  const mapping = options.mapping === undefined ? undefined : await loadMapping(options.mapping);
+  const source = await openSource(mapping === undefined ? { file } : { file, mapping });
+  const bar = new ProgressBar(options.json);
+  let rowFile: RowFile | undefined;
+  try {
+    const producerId = await nameOf(file, mapping?.name ?? 'identity');
+    rowFile = options.out === undefined ? undefined : await RowFile.create(options.out);
+    const engine = await openEngine({
+      region: options.region,
+      configFile: options.config,
+      partitions: options.partitions,
+      dataDir: options.data,
+      nats: natsTarget(options.nats),
+      publishRows: options.publish,
+      onProgress: note,
+    });
+    const summary = await stoppable(
+      () => engine.close(),
+      async () => {
+        bar.start();
+        return runReplay({
+          engine,
+          feed: {
+            batches: source,
+            fraction: () =>
+              source.bytesTotal === undefined ? undefined : source.bytesRead / source.bytesTotal,
+          },
+          producerId,
+          speed: options.speed,
+          onRows: async (rows) => rowFile?.write(rows),
+          onProgress: (progress) => {
+            bar.update(progress);
+          },
+        });
+      },
+    );
+    await rowFile?.finish();
+    bar.stop();
+    if (options.json) say(JSON.stringify({ ...summary, out: options.out ?? null }));
+    else printSummary(file, summary, options.out);
+  } catch (error) {
+    bar.stop();
+    await rowFile?.discard();
+    await source.close();
+    throw error;
+  }
+}
+
+/** A name for this file read this way: the same for the same content, so that a second run goes on. */
+async function nameOf(file: string, mapping: string): Promise<string> {
+  const hash = createHash('sha256').update(mapping);
+  const handle = await open(file);
+  try {
+    const { size } = await stat(file);
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(1 << 20), 0, 1 << 20, 0);
+    hash.update(String(size)).update(buffer.subarray(0, bytesRead));
+  } finally {
+    await handle.close().catch((error: unknown) => {
+      note(messageOf(error));
+    });
+  }
+  return `replay:${basename(file)}:${hash.digest('hex').slice(0, 16)}`;
+}
+
+export function printSummary(what: string, summary: ReplaySummary, out: string | undefined): void {
+  const {
+    events,
+    accepted,
+    rejected,
+    late,
+    impossible,
+    duplicates,
+    rows,
+    resumed,
+    seconds,
+    eventsPerSecond,
+  } = summary;
+  say(
+    `${colors.bold(what)}: ${count(events)} events in ${seconds} s, ${colors.bold(count(eventsPerSecond))} events/s`,
+  );
+  const facts: (string | number)[][] = [['  accepted', accepted]];
+  for (const [reason, n] of Object.entries(rejected)) facts.push([`  refused: ${reason}`, n]);
+  if (late > 0) facts.push(['  late', late]);
+  if (impossible > 0) facts.push(['  impossible transitions', impossible]);
+  if (duplicates > 0) facts.push(['  duplicates', duplicates]);
+  if (resumed > 0) facts.push(['  sent by an earlier run', resumed]);
+  for (const [level, n] of Object.entries(rows)) facts.push([`  rows: ${level}`, n]);
+  for (const line of table(facts)) say(line);
+  if (out !== undefined) say(`  rows are in ${colors.bold(out)}`);
+}

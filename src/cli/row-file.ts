@@ -1,0 +1,85 @@
+/**
+ * The row file of a replay: NDJSON, written beside its final name and moved there when it is whole, so that a file of
+ * that name is never half-written.
+ */
+import { createWriteStream, type WriteStream } from 'node:fs';
+import { rename, rm } from 'node:fs/promises';
+import { once } from 'node:events';
+import { GroundswellError, messageOf } from '../core/errors.js';
+import type { Row } from '../actor/row.js';
+
+const CHUNK_CHARS = 256 * 1024;
+
+export class RowFile {
+  readonly path: string;
+  readonly #partial: string;
+  readonly #stream: WriteStream;
+  readonly #opened: Promise<unknown>;
+  #chunk: string[] = [];
+  #chars = 0;
+  #failure: unknown;
+
+  static async create(path: string): Promise<RowFile> {
+    const file = new RowFile(path);
+    try {
+      await file.#opened;
+    } catch (error) {
+      throw new GroundswellError('GS_OUTPUT', `${path} cannot be written: ${messageOf(error)}.`, {
+        cause: error,
+      });
+    }
+    return file;
+  }
+
+  private constructor(path: string) {
+    this.path = path;
+    this.#partial = `${path}.partial`;
+    this.#stream = createWriteStream(this.#partial);
+    this.#stream.on('error', (error) => {
+      this.#failure = error;
+    });
+    this.#opened = once(this.#stream, 'open');
+  }
+
+  async write(rows: readonly Row[]): Promise<void> {
+    for (const row of rows) {
+      const line = JSON.stringify(row);
+      this.#chunk.push(line, '\n');
+      this.#chars += line.length + 1;
+    }
+    if (this.#chars >= CHUNK_CHARS) await this.#flush();
+  }
+
+  /** Writes the rest and gives the file its name. */
+  async finish(): Promise<void> {
+    await this.#flush();
+    await new Promise<void>((resolve) => {
+      this.#stream.end(resolve);
+    });
+    this.#check();
+    await rename(this.#partial, this.path);
+  }
+
+  /** Leaves nothing behind. */
+  async discard(): Promise<void> {
+    this.#stream.destroy();
+    await rm(this.#partial, { force: true });
+  }
+
+  async #flush(): Promise<void> {
+    this.#check();
+    if (this.#chunk.length === 0) return;
+    const ok = this.#stream.write(this.#chunk.join(''));
+    this.#chunk = [];
+    this.#chars = 0;
+    if (!ok) await once(this.#stream, 'drain').catch(() => undefined);
+    this.#check();
+  }
+
+  #check(): void {
+    if (this.#failure === undefined) return;
+    throw new GroundswellError('GS_OUTPUT', `${this.path} cannot be written: ${messageOf(this.#failure)}.`, {
+      cause: this.#failure,
+    });
+  }
+}

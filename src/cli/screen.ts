@@ -1,0 +1,79 @@
+/** What people see on a terminal: colours and a progress bar there, neither in a pipe. */
+import { createColors } from 'picocolors';
+import { Presets, SingleBar } from 'cli-progress';
+import type { ReplayProgress } from './replay-run.js';
+
+export const colors = createColors(process.stdout.isTTY && process.env['NO_COLOR'] === undefined);
+export const errorColors = createColors(process.stderr.isTTY && process.env['NO_COLOR'] === undefined);
+
+export function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+/** Notes on the way: to standard error, so that standard output stays what was asked for. */
+export function note(line: string): void {
+  process.stderr.write(`${errorColors.dim(line)}\n`);
+}
+
+export function count(n: number): string {
+  return n.toLocaleString('en-US');
+}
+
+/** A progress bar with rate and time left; silent where standard error is no terminal. */
+export class ProgressBar {
+  readonly #bar: SingleBar | undefined;
+  #startedMs = 0;
+
+  constructor(quiet: boolean) {
+    if (quiet || !process.stderr.isTTY) return;
+    this.#bar = new SingleBar(
+      {
+        format: ' {bar} {percentage}% | {events} events | {rate}/s | {rows} rows | {left} left',
+        etaBuffer: 50,
+        hideCursor: true,
+        stream: process.stderr,
+        clearOnComplete: true,
+      },
+      Presets.shades_classic,
+    );
+  }
+
+  start(): void {
+    this.#startedMs = Date.now();
+    this.#bar?.start(1_000, 0, { events: 0, rate: 0, rows: 0, left: '…' });
+  }
+
+  update({ fraction, events, rows }: ReplayProgress): void {
+    if (this.#bar === undefined) return;
+    const seconds = (Date.now() - this.#startedMs) / 1000;
+    const left =
+      fraction === undefined || fraction < 0.02
+        ? '…'
+        : `${Math.ceil((seconds * (1 - fraction)) / fraction)} s`;
+    this.#bar.update(Math.round((fraction ?? 0) * 1_000), {
+      events: count(events),
+      rows: count(rows),
+      rate: count(Math.round(events / Math.max(0.1, seconds))),
+      left,
+    });
+  }
+
+  stop(): void {
+    this.#bar?.stop();
+  }
+}
+
+/** Lines of a table with its columns aligned: text to the left, numbers to the right. */
+export function table(rows: readonly (readonly (string | number)[])[]): string[] {
+  const widths: number[] = [];
+  const cells = rows.map((row) => row.map((cell) => (typeof cell === 'number' ? count(cell) : cell)));
+  for (const row of cells) row.forEach((cell, i) => (widths[i] = Math.max(widths[i] ?? 0, cell.length)));
+  return cells.map((row, r) =>
+    row
+      .map((cell, i) =>
+        typeof rows[r]![i] === 'number' ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!),
+      )
+      .join('  ')
+      .trimEnd(),
+  );
+}

@@ -1,0 +1,150 @@
+/** A log in memory: for unit and simulation tests. Passes the same suite as the NATS one. */
+import { messageMatches } from './match.js';
+import type { AppendOutcome, Log, LogEntry, LogMessage, LogReader } from '../log.js';
+
+export interface MemoryLogOptions {
+  readonly payloadBytesMax?: number;
+}
+
+export class MemoryLog implements Log {
+  readonly payloadBytesMax: number;
+  readonly batchEntriesMax = 1_000;
+  readonly #messages: LogMessage[] = [];
+  readonly #lastBySubject = new Map<string, LogMessage>();
+  readonly #readers = new Set<MemoryReader>();
+  #seq = 0;
+
+  constructor(options: MemoryLogOptions = {}) {
+    this.payloadBytesMax = options.payloadBytesMax ?? 1024 * 1024;
+  }
+
+  append(entries: readonly LogEntry[]): Promise<AppendOutcome> {
+    return Promise.resolve(this.appendNow(entries));
+  }
+
+  /** The same, at once: what a simulation drives. */
+  appendNow(entries: readonly LogEntry[]): AppendOutcome {
+    if (entries.length === 0 || entries.length > this.batchEntriesMax) {
+      return {
+        outcome: 'refused',
+        cause: `a batch has 1 to ${this.batchEntriesMax} messages, not ${entries.length}`,
+        retry: false,
+      };
+    }
+    for (const { subject, payload, expectLastSeq } of entries) {
+      if (payload.byteLength > this.payloadBytesMax) {
+        return {
+          outcome: 'refused',
+          cause: `maximum payload exceeded: ${payload.byteLength} bytes`,
+          retry: false,
+        };
+      }
+      const lastSeq = this.#lastBySubject.get(subject)?.seq ?? 0;
+      if (expectLastSeq !== undefined && lastSeq !== expectLastSeq) {
+        return { outcome: 'stale', cause: `wrong last sequence: ${lastSeq} on ${subject}` };
+      }
+    }
+    const firstSeq = this.#seq + 1;
+    for (const { subject, payload } of entries) {
+      const message = { subject, payload: new Uint8Array(payload), seq: ++this.#seq };
+      this.#messages.push(message);
+      this.#lastBySubject.set(subject, message);
+    }
+    for (const reader of [...this.#readers]) reader.notify();
+    return { outcome: 'committed', firstSeq };
+  }
+
+  read(subject: string, fromSeq: number, wake: () => void): Promise<LogReader> {
+    const reader = new MemoryReader(this.#messages, subject, fromSeq, wake, () =>
+      this.#readers.delete(reader),
+    );
+    this.#readers.add(reader);
+    reader.notify();
+    return Promise.resolve(reader);
+  }
+
+  last(subject: string): Promise<LogMessage | undefined> {
+    return Promise.resolve(this.#lastBySubject.get(subject));
+  }
+
+  purge(subject: string, belowSeq: number): Promise<void> {
+    const kept = this.#messages.filter((m) => !messageMatches(subject, m.subject) || m.seq >= belowSeq);
+    this.#messages.splice(0, this.#messages.length, ...kept);
+    for (const [key, last] of this.#lastBySubject) {
+      if (messageMatches(subject, key) && last.seq < belowSeq) this.#lastBySubject.delete(key);
+    }
+    return Promise.resolve();
+  }
+
+  lastSeq(): Promise<number> {
+    return Promise.resolve(this.#seq);
+  }
+}
+
+class MemoryReader implements LogReader {
+  readonly #messages: readonly LogMessage[];
+  readonly #subject: string;
+  readonly #wake: () => void;
+  readonly #onClose: () => void;
+  #nextSeq: number;
+  readonly failure = undefined;
+
+  constructor(
+    messages: readonly LogMessage[],
+    subject: string,
+    fromSeq: number,
+    wake: () => void,
+    onClose: () => void,
+  ) {
+    this.#messages = messages;
+    this.#subject = subject;
+    this.#nextSeq = fromSeq;
+    this.#wake = wake;
+    this.#onClose = onClose;
+  }
+
+  get bufferedBytes(): number {
+    let bytes = 0;
+    for (const message of this.#waiting()) bytes += message.payload.byteLength;
+    return bytes;
+  }
+
+  notify(): void {
+    for (const _ of this.#waiting()) {
+      this.#wake();
+      return;
+    }
+  }
+
+  take(bytesMax: number): LogMessage[] {
+    const taken: LogMessage[] = [];
+    let bytes = 0;
+    for (const message of this.#waiting()) {
+      if (taken.length > 0 && bytes + message.payload.byteLength > bytesMax) break;
+      taken.push(message);
+      bytes += message.payload.byteLength;
+    }
+    const last = taken.at(-1);
+    if (last !== undefined) this.#nextSeq = last.seq + 1;
+    return taken;
+  }
+
+  close(): Promise<void> {
+    this.#onClose();
+    return Promise.resolve();
+  }
+
+  *#waiting(): Generator<LogMessage> {
+    // Sequences ascend, so the first one to look at is found by bisection.
+    let low = 0;
+    let high = this.#messages.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#messages[middle]!.seq < this.#nextSeq) low = middle + 1;
+      else high = middle;
+    }
+    for (let i = low; i < this.#messages.length; i++) {
+      if (messageMatches(this.#subject, this.#messages[i]!.subject)) yield this.#messages[i]!;
+    }
+  }
+}

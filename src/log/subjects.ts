@@ -1,0 +1,83 @@
+/** Subjects and streams of a region: the one place where they are written (DESIGN section 6 of the words on the wire). */
+import { partitionToken } from '../core/ids.js';
+
+export class Subjects {
+  readonly region: string;
+  constructor(region: string) {
+    this.region = region;
+  }
+
+  /** Inputs, journals and outputs of all partitions. */
+  get engineStream(): string {
+    return `GS_${this.region}`;
+  }
+  /** Rows for analysts. */
+  get aggregateStream(): string {
+    return `GS_${this.region}_AGG`;
+  }
+  /** Late events, dead letters, audit. */
+  get sideStream(): string {
+    return `GS_${this.region}_SIDE`;
+  }
+  get engineSubjects(): string {
+    return `gs.${this.region}.p.>`;
+  }
+  get aggregateSubjects(): string[] {
+    return [`gs.${this.region}.agg.>`, `gs.${this.region}.surge.>`];
+  }
+  get sideSubjects(): string[] {
+    return [`gs.${this.region}.late.>`, `gs.${this.region}.dead.>`, `gs.${this.region}.audit.>`];
+  }
+
+  events(partition: number): string {
+    return `gs.${this.region}.p.${partitionToken(partition)}.in.ev`;
+  }
+  mail(partition: number): string {
+    return `gs.${this.region}.p.${partitionToken(partition)}.in.mail`;
+  }
+  /** Both inputs of a partition, in stream order. */
+  inputs(partition: number): string {
+    return `gs.${this.region}.p.${partitionToken(partition)}.in.*`;
+  }
+  journal(partition: number): string {
+    return `gs.${this.region}.p.${partitionToken(partition)}.journal`;
+  }
+  out(partition: number): string {
+    return `gs.${this.region}.p.${partitionToken(partition)}.out`;
+  }
+  /** Outputs of all partitions. */
+  get allOut(): string {
+    return `gs.${this.region}.p.*.out`;
+  }
+
+  /** Rows: one token per geohash character, so that a wildcard covers everything under a prefix. */
+  aggregate(window: string, level: string, key: string): string {
+    if (level === 'region') return `gs.${this.region}.agg.${window}.region`;
+    return `gs.${this.region}.agg.${window}.${level}.${[...key].join('.')}`;
+  }
+  surge(cell: string): string {
+    return `gs.${this.region}.surge.${[...cell].join('.')}`;
+  }
+  /** Cursor of the publisher of a partition's outputs, in the stream that it publishes to. */
+  aggregateCursor(partition: number): string {
+    return `gs.${this.region}.agg.cursor.${partitionToken(partition)}`;
+  }
+  sideCursor(partition: number): string {
+    return `gs.${this.region}.audit.cursor.${partitionToken(partition)}`;
+  }
+  /** Event types go onto subjects with underscores for dots; anything odd becomes `unknown`. */
+  side(kind: 'late' | 'dead', type: string): string {
+    const token = type.replaceAll('.', '_');
+    return `gs.${this.region}.${kind}.${/^[a-z0-9_-]{1,64}$/.test(token) ? token : 'unknown'}`;
+  }
+}
+
+/** Partition of an input, journal or output subject. */
+export function partitionOfSubject(subject: string): number {
+  return Number(subject.split('.')[3]);
+}
+
+/** True for the event input of a partition, false for its mail. */
+export function isEventSubject(subject: string): boolean {
+  return subject.endsWith('.ev');
+}

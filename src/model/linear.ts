@@ -1,0 +1,157 @@
+/**
+ * The linear scorer: a model from a JSON file, checked at start, compiled once into typed arrays, scored inline by
+ * the actor that owns the features. A feature that the engine does not have is an error at start, never a NaN later.
+ *
+ * raw = link(bias + Σ weight · transform(feature)); multiplier = raw within bounds, rounded to the quantum.
+ */
+import { z } from 'zod';
+import { GroundswellError } from '../core/errors.js';
+import { nearest } from '../core/nearest.js';
+import type { Surge } from '../actor/row.js';
+
+const featureRef = { feature: z.string().min(1), window: z.string().min(1) };
+
+const transformSchema = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('identity') }),
+  z.strictObject({ kind: z.literal('log1p') }),
+  z.strictObject({ kind: z.literal('sqrt') }),
+  z.strictObject({ kind: z.literal('clip'), min: z.number(), max: z.number() }),
+  z.strictObject({ kind: z.literal('standardize'), mean: z.number(), deviation: z.number().positive() }),
+  /** feature ÷ max(over, floor) */
+  z.strictObject({
+    kind: z.literal('ratio'),
+    over: z.strictObject(featureRef),
+    floor: z.number().positive(),
+  }),
+]);
+
+export const linearModelSchema = z.strictObject({
+  $schema: z.string().optional(),
+  name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,63}$/),
+  version: z.int().positive(),
+  description: z.string().optional(),
+  features: z.array(
+    z.strictObject({
+      ...featureRef,
+      weight: z.number(),
+      transform: transformSchema.default({ kind: 'identity' }),
+    }),
+  ),
+  bias: z.number(),
+  link: z.enum(['identity', 'exp', 'logistic']),
+  bounds: z
+    .strictObject({ min: z.number().positive(), max: z.number().positive() })
+    .refine((b) => b.min <= b.max, 'min is above max'),
+  /** The multiplier is a multiple of this. */
+  quantum: z.number().positive(),
+});
+
+export type LinearModel = z.infer<typeof linearModelSchema>;
+
+/** A feature of one window, as a model refers to it. */
+export interface FeatureRef {
+  readonly feature: string;
+  readonly window: string;
+}
+
+const TRANSFORMS = ['identity', 'log1p', 'sqrt', 'clip', 'standardize', 'ratio'] as const;
+
+export class LinearScorer {
+  /** `name@version`. */
+  readonly id: string;
+  /** What to fill the input with, in this order. */
+  readonly inputs: readonly FeatureRef[];
+  readonly #kinds: Uint8Array;
+  readonly #first: Uint16Array;
+  readonly #second: Uint16Array;
+  readonly #weights: Float64Array;
+  /** Two parameters per term: clip min, max; standardize mean, deviation; ratio floor. */
+  readonly #a: Float64Array;
+  readonly #b: Float64Array;
+  readonly #model: LinearModel;
+  readonly #decimals: number;
+
+  /**
+   * @param known features that the engine has, by window
+   * @throws GroundswellError GS_MODEL naming the first unknown feature and the nearest known one
+   */
+  constructor(model: LinearModel, known: ReadonlyMap<string, readonly string[]>) {
+    this.id = `${model.name}@${model.version}`;
+    this.#model = model;
+    const inputs: FeatureRef[] = [];
+    const indexOf = (ref: FeatureRef): number => {
+      expectKnown(this.id, ref, known);
+      const at = inputs.findIndex((input) => input.feature === ref.feature && input.window === ref.window);
+      return at >= 0 ? at : inputs.push({ feature: ref.feature, window: ref.window }) - 1;
+    };
+    const terms = model.features;
+    this.#kinds = Uint8Array.from(terms, (term) => TRANSFORMS.indexOf(term.transform.kind));
+    this.#first = Uint16Array.from(terms, (term) => indexOf(term));
+    this.#second = Uint16Array.from(terms, ({ transform }) =>
+      transform.kind === 'ratio' ? indexOf(transform.over) : 0,
+    );
+    this.#weights = Float64Array.from(terms, (term) => term.weight);
+    this.#a = Float64Array.from(terms, ({ transform: t }) =>
+      t.kind === 'clip' ? t.min : t.kind === 'standardize' ? t.mean : t.kind === 'ratio' ? t.floor : 0,
+    );
+    this.#b = Float64Array.from(terms, ({ transform: t }) =>
+      t.kind === 'clip' ? t.max : t.kind === 'standardize' ? t.deviation : 0,
+    );
+    this.inputs = inputs;
+    this.#decimals = decimalsOf(model.quantum);
+  }
+
+  /** Scores one input vector, laid out as `inputs` says. Exact and repeatable: no state, a fixed order of sums. */
+  score(input: ArrayLike<number>): Surge {
+    let sum = this.#model.bias;
+    for (let i = 0; i < this.#kinds.length; i++) sum += this.#weights[i]! * this.#term(i, input);
+    const { link, bounds, quantum } = this.#model;
+    const raw = link === 'identity' ? sum : link === 'exp' ? Math.exp(sum) : 1 / (1 + Math.exp(-sum));
+    const bounded = Math.min(bounds.max, Math.max(bounds.min, raw));
+    const multiplier = Number((Math.round(bounded / quantum) * quantum).toFixed(this.#decimals));
+    return { multiplier, raw, model: this.id };
+  }
+
+  #term(i: number, input: ArrayLike<number>): number {
+    const x = input[this.#first[i]!]!;
+    switch (this.#kinds[i]) {
+      case 1:
+        return Math.log1p(Math.max(0, x));
+      case 2:
+        return Math.sqrt(Math.max(0, x));
+      case 3:
+        return Math.min(this.#b[i]!, Math.max(this.#a[i]!, x));
+      case 4:
+        return (x - this.#a[i]!) / this.#b[i]!;
+      case 5:
+        return x / Math.max(input[this.#second[i]!]!, this.#a[i]!);
+      default:
+        return x;
+    }
+  }
+}
+
+function expectKnown(model: string, ref: FeatureRef, known: ReadonlyMap<string, readonly string[]>): void {
+  const features = known.get(ref.window);
+  if (features === undefined) {
+    throw new GroundswellError(
+      'GS_MODEL',
+      `Model ${model} asks for the window "${ref.window}"; there are ${[...known.keys()].join(', ')}.`,
+    );
+  }
+  if (features.includes(ref.feature)) return;
+  const guess = nearest(ref.feature, features);
+  const hint = guess === undefined ? `There are ${features.join(', ')}.` : `Did you mean "${guess}"?`;
+  throw new GroundswellError(
+    'GS_MODEL',
+    `Model ${model} asks for the feature "${ref.feature}" of the window ${ref.window}, which the engine does not have. ${hint}`,
+  );
+}
+
+/** Digits behind the point that a multiple of the quantum can need. */
+function decimalsOf(quantum: number): number {
+  const text = quantum.toString();
+  const exponent = /e-(\d+)$/.exec(text);
+  if (exponent) return Number(exponent[1]);
+  return text.includes('.') ? text.length - text.indexOf('.') - 1 : 0;
+}

@@ -1,0 +1,137 @@
+/**
+ * Commits the partitions of a process together: one atomic batch at a time (P2), with a compare-and-set per partition
+ * (P1). Resolves an unknown outcome by reading the journal back (P6), puts the batch together again without a fenced
+ * partition, and tries again where nothing was stored.
+ */
+import { GroundswellError } from '../core/errors.js';
+import { sleep, type Clock } from '../core/clock.js';
+import { readToEnd, type Log } from '../log/log.js';
+import type { Subjects } from '../log/subjects.js';
+import { JournalReader, type Control } from '../partition/journal.js';
+import { assembleBatch, type Batch, type EncodedCommit } from './batch-assembly.js';
+
+export interface Committed {
+  readonly partition: number;
+  readonly encoded: EncodedCommit;
+  /** Log sequence of the last journal message of this commit. */
+  readonly journalSeq: number;
+}
+
+export interface CommitResult {
+  readonly committed: readonly Committed[];
+  /** Partitions that another writer has taken: nothing of theirs was stored. */
+  readonly fenced: readonly number[];
+}
+
+export interface GroupCommitOptions {
+  readonly log: Log;
+  readonly subjects: Subjects;
+  readonly clock: Clock;
+  readonly writer: string;
+  readonly partitions: number;
+  /** Called before a batch is tried again, with the reason. */
+  onRetry?(cause: string, attempt: number): void;
+}
+
+const RETRY_FIRST_MS = 50;
+const RETRY_LONGEST_MS = 5_000;
+/** Attempts without an answer before the node gives up: with the waits between them about two minutes. */
+const ATTEMPTS_MAX = 30;
+
+type Whose = 'ours' | 'theirs' | 'nobody';
+
+export class GroupCommit {
+  readonly #options: GroupCommitOptions;
+  readonly #journalSeq = new Map<number, number>();
+
+  constructor(options: GroupCommitOptions) {
+    this.#options = options;
+  }
+
+  /** Says where a partition's journal stands after its recovery. */
+  track(partition: number, journalSeq: number): void {
+    this.#journalSeq.set(partition, journalSeq);
+  }
+
+  journalSeq(partition: number): number {
+    return this.#journalSeq.get(partition) ?? 0;
+  }
+
+  /** @throws GroundswellError GS_LOG when the stream refuses for good or never answers */
+  async commit(commits: readonly EncodedCommit[]): Promise<CommitResult> {
+    const { log, clock, subjects, partitions } = this.#options;
+    let remaining = commits;
+    const fenced: number[] = [];
+    for (let attempt = 1; remaining.length > 0; attempt++) {
+      const limits = { partitions, frameBytesMax: log.payloadBytesMax };
+      const batch = assembleBatch(remaining, (partition) => this.journalSeq(partition), subjects, limits);
+      const outcome = await log.append(batch.entries);
+      if (outcome.outcome === 'committed')
+        return { committed: this.#settle(remaining, batch, outcome.firstSeq), fenced };
+      if (outcome.outcome === 'refused' && !outcome.retry) throw refused(outcome.cause);
+      if (outcome.outcome !== 'refused') {
+        const found = await this.#resolve(remaining, batch);
+        if (found.firstSeq !== undefined)
+          return { committed: this.#settle(remaining, batch, found.firstSeq), fenced };
+        fenced.push(...found.fenced);
+        remaining = remaining.filter(({ commit }) => !found.fenced.includes(commit.partition));
+        if (found.fenced.length > 0) continue;
+      }
+      if (attempt >= ATTEMPTS_MAX) throw refused(`${outcome.cause}, after ${attempt} attempts`);
+      this.#options.onRetry?.(outcome.cause, attempt);
+      await sleep(clock, Math.min(RETRY_LONGEST_MS, RETRY_FIRST_MS * 2 ** (attempt - 1)));
+    }
+    return { committed: [], fenced };
+  }
+
+  #settle(commits: readonly EncodedCommit[], batch: Batch, firstSeq: number): Committed[] {
+    return commits.map((encoded) => {
+      const { partition } = encoded.commit;
+      const journalSeq = firstSeq + batch.journalAt.get(partition)!.last;
+      this.#journalSeq.set(partition, journalSeq);
+      return { partition, encoded, journalSeq };
+    });
+  }
+
+  /** Reads what follows the expected end of each journal: our entry, somebody else's, or nothing (P6). */
+  async #resolve(
+    commits: readonly EncodedCommit[],
+    batch: Batch,
+  ): Promise<{ firstSeq?: number; fenced: number[] }> {
+    const fenced: number[] = [];
+    for (const { commit } of commits) {
+      const next = await this.#nextEntry(commit.partition);
+      const whose = this.#whose(next?.control, commit.number);
+      // A batch is whole: one entry of it found means all of it is there.
+      if (whose === 'ours')
+        return { firstSeq: next!.firstSeq - batch.journalAt.get(commit.partition)!.first, fenced: [] };
+      if (whose === 'theirs') fenced.push(commit.partition);
+    }
+    return { fenced };
+  }
+
+  #whose(control: Control | undefined, commit: number): Whose {
+    if (control === undefined) return 'nobody';
+    return control.writer === this.#options.writer && control.commit === commit ? 'ours' : 'theirs';
+  }
+
+  async #nextEntry(partition: number): Promise<{ firstSeq: number; control: Control } | undefined> {
+    const { log, subjects } = this.#options;
+    const reader = new JournalReader();
+    let firstSeq: number | undefined;
+    for await (const { seq, payload } of readToEnd(
+      log,
+      subjects.journal(partition),
+      this.journalSeq(partition) + 1,
+    )) {
+      firstSeq ??= seq;
+      const entry = reader.push(payload);
+      if (entry !== undefined) return { firstSeq, control: entry.control };
+    }
+    return undefined;
+  }
+}
+
+function refused(cause: string): GroundswellError {
+  return new GroundswellError('GS_LOG', `The stream did not take a commit: ${cause}.`);
+}

@@ -1,0 +1,99 @@
+/**
+ * Writes acknowledged commits to the snapshots, behind the journal (P5). Coalesces: while one transaction is being
+ * written, later commits gather, and an actor that changed often is written once. Bounded: `full` tells the node to
+ * wait (P8).
+ */
+import type { ActorChange } from '../partition/actor-table.js';
+import type { ActorId } from '../core/ids.js';
+import { encodeControl, type Control } from '../partition/journal.js';
+import type { SnapshotStore } from '../state/store.js';
+import type { Committed } from './group-commit.js';
+
+interface Pending {
+  journalSeq: number;
+  control: Control;
+  readonly changes: Map<ActorId, ActorChange>;
+}
+
+export interface SnapshotterOptions {
+  readonly store: SnapshotStore;
+  /** Changed actors that may wait to be written. */
+  readonly pendingActorsMax: number;
+  /** Called when a write is done, or failed. */
+  onProgress(): void;
+}
+
+export class Snapshotter {
+  readonly #options: SnapshotterOptions;
+  #pending = new Map<number, Pending>();
+  #pendingActors = 0;
+  #writing: Promise<void> | undefined;
+  readonly #writtenCommit = new Map<number, number>();
+  failure: Error | undefined;
+
+  constructor(options: SnapshotterOptions) {
+    this.#options = options;
+  }
+
+  get full(): boolean {
+    return this.#pendingActors >= this.#options.pendingActorsMax;
+  }
+
+  /** Number of the last commit of a partition that the snapshot holds. */
+  writtenCommit(partition: number): number {
+    return this.#writtenCommit.get(partition) ?? 0;
+  }
+
+  /** Says what the snapshot holds after a recovery. */
+  track(partition: number, commit: number): void {
+    this.#writtenCommit.set(partition, commit);
+  }
+
+  add(committed: readonly Committed[]): void {
+    for (const { partition, encoded, journalSeq } of committed) {
+      const { control, changes } = encoded.commit.entry;
+      let pending = this.#pending.get(partition);
+      if (pending === undefined) {
+        pending = { journalSeq, control, changes: new Map() };
+        this.#pending.set(partition, pending);
+      }
+      pending.journalSeq = journalSeq;
+      pending.control = control;
+      for (const change of changes) pending.changes.set(change.id, change);
+      this.#pendingActors += changes.length;
+    }
+    this.#start();
+  }
+
+  /** Resolves when all that was added is written. */
+  async flush(): Promise<void> {
+    while (this.#writing !== undefined) await this.#writing;
+    if (this.failure !== undefined) throw this.failure;
+  }
+
+  #start(): void {
+    if (this.#writing !== undefined || this.#pending.size === 0 || this.failure !== undefined) return;
+    const updates = [...this.#pending].map(([partition, { journalSeq, control, changes }]) => ({
+      partition,
+      journalSeq,
+      control: encodeControl(control),
+      changes,
+      commit: control.commit,
+    }));
+    this.#pending = new Map();
+    this.#pendingActors = 0;
+    this.#writing = this.#options.store.write(updates).then(
+      () => {
+        for (const { partition, commit } of updates) this.#writtenCommit.set(partition, commit);
+        this.#writing = undefined;
+        this.#start();
+        this.#options.onProgress();
+      },
+      (error: unknown) => {
+        this.failure = error instanceof Error ? error : new Error(String(error));
+        this.#writing = undefined;
+        this.#options.onProgress();
+      },
+    );
+  }
+}

@@ -1,0 +1,159 @@
+/**
+ * One entry of a partition's journal: all that a step changed, in one or more frames that are only ever visible
+ * together (P2). The first frame opens with the control record; every frame carries changed actors.
+ */
+import { Packr } from 'msgpackr';
+import { GroundswellError } from '../core/errors.js';
+import type { ActorId } from '../core/ids.js';
+import type { ActorChange } from './actor-table.js';
+import type { ProducerState } from './watermark.js';
+
+export const JOURNAL_FORMAT = 1;
+
+/** All that a partition is, besides its actors. */
+export interface Control {
+  /** Who wrote the entry: a name that no two processes share (P6). */
+  readonly writer: string;
+  /** Number of the commit within the partition, from 1. */
+  readonly commit: number;
+  /** Log sequence of the last input taken (P3). */
+  readonly inputSeq: number;
+  /** Stage-0 watermark, event time ms; 0 while none. */
+  readonly watermarkMs: number;
+  readonly producers: ReadonlyMap<string, ProducerState>;
+  /** Marks as of this commit: `stage * partitions + partition`. */
+  readonly marks: readonly number[];
+  /** Event time up to which each stage has fired its timers. */
+  readonly closed: readonly number[];
+  readonly counters: ReadonlyMap<string, number>;
+}
+
+export interface JournalEntry {
+  readonly control: Control;
+  readonly changes: readonly ActorChange[];
+}
+
+type StoredControl = [
+  writer: string,
+  commit: number,
+  inputSeq: number,
+  watermarkMs: number,
+  producers: [string, 0 | 1, number, number, boolean][],
+  marks: readonly number[],
+  closed: readonly number[],
+  counters: [string, number][],
+];
+type StoredChange = [id: ActorId, bytes: Uint8Array | null, timed: boolean];
+type StoredFrame = [
+  format: number,
+  part: number,
+  parts: number,
+  control: StoredControl | null,
+  changes: StoredChange[],
+];
+
+const packr = new Packr({ useRecords: false, moreTypes: false });
+
+export function encodeControl(control: Control): Uint8Array {
+  return packr.pack(toStored(control));
+}
+
+export function decodeControl(bytes: Uint8Array): Control {
+  return fromStored(packr.unpack(bytes) as StoredControl);
+}
+
+/** @throws GroundswellError GS_FRAME_TOO_LARGE naming the actor whose record alone is over the limit */
+export function encodeJournalEntry(entry: JournalEntry, frameBytesMax: number): Uint8Array[] {
+  const groups: StoredChange[][] = [[]];
+  const controlBytes = encodeControl(entry.control).byteLength;
+  let size = controlBytes + 64;
+  for (const { id, bytes, timed } of entry.changes) {
+    const cost = id.length + (bytes?.byteLength ?? 0) + 16;
+    if (cost + controlBytes + 64 > frameBytesMax) {
+      throw new GroundswellError(
+        'GS_FRAME_TOO_LARGE',
+        `The state of actor ${id} takes ${cost} bytes: more than fits one message of ${frameBytesMax} bytes.`,
+      );
+    }
+    if (size + cost > frameBytesMax) {
+      groups.push([]);
+      size = 64;
+    }
+    groups.at(-1)!.push([id, bytes ?? null, timed]);
+    size += cost;
+  }
+  return groups.map((changes, part) => {
+    const frame: StoredFrame = [
+      JOURNAL_FORMAT,
+      part,
+      groups.length,
+      part === 0 ? toStored(entry.control) : null,
+      changes,
+    ];
+    return packr.pack(frame);
+  });
+}
+
+/** Puts journal frames together again, in stream order. Gives an entry when its last frame has come. */
+export class JournalReader {
+  #control: Control | undefined;
+  #changes: ActorChange[] = [];
+  #expected = 0;
+
+  push(bytes: Uint8Array): JournalEntry | undefined {
+    const [format, part, parts, control, changes] = packr.unpack(bytes) as StoredFrame;
+    if (format !== JOURNAL_FORMAT) {
+      throw new GroundswellError(
+        'GS_DATA_NEWER',
+        `A journal entry has format ${format}; this version reads ${JOURNAL_FORMAT}.`,
+      );
+    }
+    if (part === 0) {
+      this.#control = fromStored(control!);
+      this.#changes = [];
+      this.#expected = 0;
+    }
+    if (part !== this.#expected || this.#control === undefined) {
+      throw new GroundswellError(
+        'GS_STREAM_LOST',
+        `Part ${part} of ${parts} of a journal entry came where part ${this.#expected} was due.`,
+      );
+    }
+    this.#expected++;
+    for (const [id, stored, timed] of changes) this.#changes.push({ id, bytes: stored ?? undefined, timed });
+    if (part + 1 < parts) return undefined;
+    return { control: this.#control, changes: this.#changes };
+  }
+}
+
+function toStored(control: Control): StoredControl {
+  return [
+    control.writer,
+    control.commit,
+    control.inputSeq,
+    control.watermarkMs,
+    [...control.producers].map(([id, p]) => [id, p.mode === 'live' ? 0 : 1, p.seq, p.watermarkMs, p.ended]),
+    control.marks,
+    control.closed,
+    [...control.counters],
+  ];
+}
+
+function fromStored(stored: StoredControl): Control {
+  const [writer, commit, inputSeq, watermarkMs, producers, marks, closed, counters] = stored;
+  return {
+    writer,
+    commit,
+    inputSeq,
+    watermarkMs,
+    producers: new Map(
+      producers.map(([id, mode, seq, producerWatermarkMs, ended]) => [
+        id,
+        { mode: mode === 0 ? 'live' : 'replay', seq, watermarkMs: producerWatermarkMs, ended },
+      ]),
+    ),
+    marks,
+    closed,
+    counters: new Map(counters),
+  };
+}

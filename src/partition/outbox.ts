@@ -1,0 +1,61 @@
+/**
+ * Messages that a step has said and not yet sent. Merges what may be merged (`combine`) before anything leaves, so
+ * that an actor, however hot, gets at most one message per partition, commit, name and time.
+ */
+import type { ActorId } from '../core/ids.js';
+import { partitionOf } from '../core/hash.js';
+import type { MailMessage } from './frame.js';
+
+type Combine = (into: unknown, from: unknown) => unknown;
+
+interface Slot {
+  readonly name: string;
+  readonly atMs: number;
+  body: unknown;
+}
+
+export class Outbox {
+  readonly #slots = new Map<ActorId, Slot[]>();
+
+  get size(): number {
+    return this.#slots.size;
+  }
+
+  put(to: ActorId, name: string, atMs: number, body: unknown, combine: Combine | undefined): void {
+    const slots = this.#slots.get(to);
+    if (slots === undefined) {
+      this.#slots.set(to, [{ name, atMs, body }]);
+      return;
+    }
+    if (combine !== undefined) {
+      for (const slot of slots) {
+        if (slot.atMs === atMs && slot.name === name) {
+          slot.body = combine(slot.body, body);
+          return;
+        }
+      }
+    }
+    slots.push({ name, atMs, body });
+  }
+
+  /** Takes all messages, in order of their first being said per actor. */
+  take(): MailMessage[] {
+    const messages: MailMessage[] = [];
+    for (const [to, slots] of this.#slots)
+      for (const { name, atMs, body } of slots) messages.push([to, name, atMs, body]);
+    this.#slots.clear();
+    return messages;
+  }
+
+  /** Takes all messages, by destination partition. */
+  takeByPartition(partitions: number): Map<number, MailMessage[]> {
+    const mail = new Map<number, MailMessage[]>();
+    for (const message of this.take()) {
+      const partition = partitionOf(message[0], partitions);
+      const list = mail.get(partition);
+      if (list === undefined) mail.set(partition, [message]);
+      else list.push(message);
+    }
+    return mail;
+  }
+}

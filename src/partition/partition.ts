@@ -1,0 +1,338 @@
+/**
+ * The partition: a pure step. Input frames and the wall time go in; a commit comes out. No I/O, no clock, no chance:
+ * what it knows it was told, what it wants it says in the commit (P2, P4). It is thrown away and recovered when a
+ * commit is refused, so it may run ahead of what is acknowledged.
+ *
+ * Neighbours: `actor-table` keeps the actors, `watermark` the time, `timers` what is due, `outbox` the mail;
+ * `node/` fetches frames, sends commits and stores snapshots.
+ */
+import type { ActorEvent } from '../actor/behaviour.js';
+import type { Row } from '../actor/row.js';
+import type { Registry } from '../actor/registry.js';
+import { actorId, type ActorId } from '../core/ids.js';
+import { ActorTable, type ActorSource, type Resident } from './actor-table.js';
+import { Dispatcher } from './dispatcher.js';
+import { decodeEventFrame, decodeMailFrame, type MailMessage, type RefusedEvent } from './frame.js';
+import type { Control, JournalEntry } from './journal.js';
+import { Outbox } from './outbox.js';
+import type { Progress, SideOutput } from './output.js';
+import { TimerQueue } from './timers.js';
+import { ProducerTable, StageMarks, type TimeRules } from './watermark.js';
+
+export interface PartitionConfig {
+  readonly region: string;
+  readonly partition: number;
+  readonly partitions: number;
+  readonly registry: Registry;
+  readonly time: TimeRules;
+  /** Marks move by panes of this length, ms. */
+  readonly paneMs: number;
+  /** An event id is remembered for this long, event time ms. */
+  readonly duplicateWindowMs: number;
+  /** A name that no two processes share. */
+  readonly writer: string;
+  /** At most this many timers fire in one step; the rest waits for the next (P8). */
+  readonly stepTimersMax: number;
+}
+
+/** What recovery found: the partition as of its last journal entry. */
+export interface RecoveredPartition {
+  readonly control: Control | undefined;
+  /** Actors that have timers, with their due times by name. */
+  readonly timers: Iterable<readonly [id: ActorId, timers: ReadonlyMap<string, number>]>;
+}
+
+/** Everything one step changed and said: becomes visible together or not at all. */
+export interface Commit {
+  readonly partition: number;
+  readonly number: number;
+  readonly entry: JournalEntry;
+  /** Messages by destination partition. Marks go to all partitions when `marks` is set. */
+  readonly mail: ReadonlyMap<number, readonly MailMessage[]>;
+  readonly marks: readonly number[] | undefined;
+  readonly rows: readonly Row[];
+  readonly sides: readonly SideOutput[];
+  /** Set when there is something for the world to know. */
+  readonly progress: Progress | undefined;
+}
+
+export class Partition {
+  readonly #config: PartitionConfig;
+  readonly #actors: ActorTable;
+  readonly #producers: ProducerTable;
+  readonly #marks: StageMarks;
+  readonly #timers: TimerQueue[];
+  readonly #remote = new Outbox();
+  /** Messages for actors here, by the receiver's stage: delivered within the step. */
+  readonly #local: Outbox[];
+  readonly #dispatch: Dispatcher;
+  readonly #counters: Map<string, number>;
+  readonly #closed: number[];
+  #rows: Row[] = [];
+  #sides: SideOutput[] = [];
+  #watermarkMs: number;
+  #inputSeq: number;
+  #commit: number;
+  #step = 0;
+  #inputsTaken = 0;
+  #marksMoved = false;
+  #closedMoved = false;
+  #moreDue = false;
+
+  constructor(config: PartitionConfig, source: ActorSource, recovered: RecoveredPartition) {
+    const { registry, partitions } = config;
+    const { control } = recovered;
+    this.#config = config;
+    this.#actors = new ActorTable(registry, source);
+    this.#producers = new ProducerTable(
+      config.time,
+      new Map([...(control?.producers ?? [])].map(([id, p]) => [id, { ...p }])),
+    );
+    this.#marks = new StageMarks(registry.stages, partitions, control?.marks);
+    this.#closed = control ? [...control.closed] : new Array<number>(registry.stages).fill(0);
+    this.#counters = new Map(control?.counters);
+    this.#watermarkMs = control?.watermarkMs ?? 0;
+    this.#inputSeq = control?.inputSeq ?? 0;
+    this.#commit = control?.commit ?? 0;
+    this.#timers = Array.from({ length: registry.stages }, () => new TimerQueue());
+    this.#local = Array.from({ length: registry.stages }, () => new Outbox());
+    for (const [id, timers] of recovered.timers) {
+      const stage = registry.types.get(id.slice(0, id.indexOf('/')))?.stage ?? 0;
+      for (const [name, atMs] of timers) this.#timers[stage]!.add(atMs, { actor: id, name });
+    }
+    this.#dispatch = new Dispatcher({
+      region: config.region,
+      partition: config.partition,
+      partitions,
+      registry,
+      marks: this.#marks,
+      closed: this.#closed,
+      timers: this.#timers,
+      local: this.#local,
+      remote: this.#remote,
+      counters: this.#counters,
+      emitRow: (row) => this.#rows.push(row),
+      emitSide: (side) => this.#sides.push(side),
+      markDirty: (actor) => {
+        this.#actors.markDirty(actor);
+      },
+    });
+  }
+
+  get partition(): number {
+    return this.#config.partition;
+  }
+  /** Log sequence of the last input taken: read on after it (P3). */
+  get inputSeq(): number {
+    return this.#inputSeq;
+  }
+  get watermarkMs(): number {
+    return this.#watermarkMs;
+  }
+  get resident(): number {
+    return this.#actors.size;
+  }
+  get activations(): number {
+    return this.#actors.activations;
+  }
+  get passivations(): number {
+    return this.#actors.passivations;
+  }
+  /** Timers are due that the last step had no budget for. */
+  get moreDue(): boolean {
+    return this.#moreDue;
+  }
+
+  /** Takes one event frame. Gives the number of events it held. */
+  acceptEvents(bytes: Uint8Array, seq: number, wallMs: number): number {
+    const frame = decodeEventFrame(bytes);
+    const { events } = frame;
+    const seen = this.#producers.hear({ ...frame, count: events.length }, wallMs);
+    if (seen > 0) this.#dispatch.count('repeated', seen);
+    for (let i = seen; i < events.length; i++) this.#event(events[i]!);
+    this.#took(seq);
+    return events.length;
+  }
+
+  /** Takes one mail frame. */
+  acceptMail(bytes: Uint8Array, seq: number): void {
+    for (const share of decodeMailFrame(bytes)) {
+      for (const [to, name, atMs, body] of share.messages) this.#message(to as ActorId, name, atMs, body);
+      for (let stage = 0; stage < share.marks.length; stage++)
+        this.#marks.raise(stage, share.from, share.marks[stage]!);
+    }
+    this.#took(seq);
+  }
+
+  /**
+   * Lets time pass: fires what is due, stage by stage, and gives the marks that this allows. Called after the input
+   * of a step, and when the wall clock may have moved a live watermark.
+   */
+  advance(wallMs: number): void {
+    this.#step++;
+    const watermarkMs = this.#producers.watermarkMs(wallMs);
+    if (watermarkMs !== undefined && watermarkMs > this.#watermarkMs) this.#watermarkMs = watermarkMs;
+    let budget = this.#config.stepTimersMax;
+    this.#moreDue = false;
+    for (let stage = 0; stage < this.#marks.stages; stage++) {
+      for (const [to, name, atMs, body] of this.#local[stage]!.take())
+        this.#message(to as ActorId, name, atMs, body);
+      let limitMs = stage === 0 ? this.#watermarkMs : this.#marks.limitMs(stage);
+      this.#dispatch.limitMs = limitMs;
+      const queue = this.#timers[stage]!;
+      let firedMs = this.#closed[stage]!;
+      for (let due = queue.takeDue(limitMs); due !== undefined; due = queue.takeDue(limitMs)) {
+        for (const { actor, name } of due.entries) this.#timer(actor, name, due.atMs);
+        firedMs = Math.max(firedMs, due.atMs);
+        budget -= due.entries.length;
+        if (budget <= 0 && (queue.earliestMs ?? Number.POSITIVE_INFINITY) <= limitMs) {
+          limitMs = Math.min(limitMs, firedMs);
+          this.#moreDue = true;
+          break;
+        }
+      }
+      if (limitMs > this.#closed[stage]!) {
+        this.#closed[stage] = limitMs;
+        this.#closedMoved = true;
+      }
+      this.#giveMark(stage);
+    }
+  }
+
+  /** The commit of all steps since the last one; undefined when nothing happened. */
+  takeCommit(): Commit | undefined {
+    const last = this.#marks.stages - 1;
+    const worldHears =
+      this.#rows.length > 0 || this.#sides.length > 0 || (this.#closedMoved && this.#marksMoved);
+    if (this.#inputsTaken === 0 && this.#actors.dirtyCount === 0 && !this.#marksMoved && !worldHears)
+      return undefined;
+    const { partition, partitions, writer } = this.#config;
+    const number = ++this.#commit;
+    const mail = this.#remote.takeByPartition(partitions);
+    const commit: Commit = {
+      partition,
+      number,
+      entry: {
+        control: {
+          writer,
+          commit: number,
+          inputSeq: this.#inputSeq,
+          watermarkMs: this.#watermarkMs,
+          producers: new Map([...this.#producers.producers].map(([id, p]) => [id, { ...p }])),
+          marks: [...this.#marks.marks],
+          closed: [...this.#closed],
+          counters: new Map(this.#counters),
+        },
+        changes: this.#actors.takeChanges(number),
+      },
+      mail,
+      marks: this.#marksMoved
+        ? Array.from({ length: last + 1 }, (_, stage) => this.#marks.get(stage, partition))
+        : undefined,
+      rows: this.#rows,
+      sides: this.#sides,
+      progress: worldHears ? this.#progress(number) : undefined,
+    };
+    this.#rows = [];
+    this.#sides = [];
+    this.#inputsTaken = 0;
+    this.#marksMoved = false;
+    this.#closedMoved = false;
+    return commit;
+  }
+
+  /** Lets idle actors go, and over the limit any that the snapshot already has (P5, P8). */
+  passivate(options: { snapshotCommit: number; idleSteps: number; residentMax: number }): void {
+    const over = this.#actors.size > options.residentMax;
+    this.#actors.passivate({
+      untouchedSince: over ? this.#step : this.#step - options.idleSteps,
+      snapshotCommit: options.snapshotCommit,
+      maxVisits: over ? this.#actors.size : 1_000,
+    });
+  }
+
+  /** The producer that holds back this partition's watermark. */
+  holder(wallMs: number): string | undefined {
+    return this.#producers.holder(wallMs);
+  }
+
+  #took(seq: number): void {
+    this.#inputSeq = seq;
+    this.#inputsTaken++;
+  }
+
+  #event(event: ActorEvent): void {
+    if (event.type === 'refused') {
+      const refused = event as RefusedEvent;
+      this.#sides.push({
+        kind: 'dead',
+        type: refused.claimed,
+        body: { reason: refused.reason, message: refused.message, ts: refused.ts, body: refused.body },
+      });
+      this.#dispatch.count(`refused.${refused.reason}`, 1);
+      return;
+    }
+    const route = this.#config.registry.routes.get(event.type);
+    if (route === undefined) {
+      this.#dispatch.count('unrouted', 1);
+      return;
+    }
+    const actor = this.#activate(actorId(route.type.behaviour.type, event[route.keyField] as string));
+    if (event.id !== undefined && this.#isDuplicate(actor, event.id, event.ts)) return;
+    this.#dispatch.event(actor, event);
+  }
+
+  /** Events with an id take effect once within the duplicate window, per entity. */
+  #isDuplicate(actor: Resident, id: string, ts: number): boolean {
+    const seen = (actor.seen ??= new Map<string, number>());
+    if (seen.has(id)) {
+      this.#dispatch.count('duplicates', 1);
+      return true;
+    }
+    const horizonMs = this.#watermarkMs - this.#config.duplicateWindowMs;
+    for (const [old, oldTs] of seen) if (oldTs < horizonMs) seen.delete(old);
+    seen.set(id, ts);
+    return false;
+  }
+
+  #message(to: ActorId, name: string, atMs: number, body: unknown): void {
+    this.#dispatch.message(this.#activate(to), name, atMs, body);
+  }
+
+  #timer(actorOrId: Resident | ActorId, name: string, atMs: number): void {
+    const actor =
+      typeof actorOrId === 'string' || !actorOrId.resident
+        ? this.#activate(typeof actorOrId === 'string' ? actorOrId : actorOrId.id)
+        : actorOrId;
+    actor.touchedIn = this.#step;
+    if (actor.timers?.get(name) === atMs) this.#dispatch.timer(actor, name, atMs);
+  }
+
+  #activate(id: ActorId): Resident {
+    const actor = this.#actors.activate(id, this.#step);
+    if (actor.forgotten) {
+      actor.forgotten = false;
+      actor.state = actor.type.behaviour.state(actor.key);
+    }
+    return actor;
+  }
+
+  #giveMark(stage: number): void {
+    const { paneMs, partition } = this.#config;
+    const markMs = Math.floor(this.#closed[stage]! / paneMs) * paneMs;
+    if (markMs <= this.#marks.get(stage, partition)) return;
+    this.#marks.raise(stage, partition, markMs);
+    this.#marksMoved = true;
+  }
+
+  #progress(commit: number): Progress {
+    return {
+      partition: this.#config.partition,
+      commit,
+      watermarkMs: this.#watermarkMs,
+      closed: [...this.#closed],
+      latestTimerMs: Math.max(0, ...this.#timers.map((queue) => queue.latestMs ?? 0)),
+      counters: Object.fromEntries(this.#counters),
+    };
+  }
+}

@@ -1,0 +1,74 @@
+/**
+ * Event-time timers of one stage of a partition, in buckets by due time: actors of one minute fire together, and the
+ * number of buckets is the number of distinct times, not of timers. Owns only the order; the actor's own timer map is
+ * the truth, and an entry that no longer agrees with it is skipped when its time comes.
+ */
+import type { ResidentOrId } from './actor-table.js';
+
+export interface TimerEntry {
+  readonly actor: ResidentOrId;
+  readonly name: string;
+}
+
+export class TimerQueue {
+  readonly #buckets = new Map<number, TimerEntry[]>();
+  /** Binary min-heap of the buckets' times. */
+  readonly #heap: number[] = [];
+
+  add(atMs: number, entry: TimerEntry): void {
+    const bucket = this.#buckets.get(atMs);
+    if (bucket !== undefined) {
+      bucket.push(entry);
+      return;
+    }
+    this.#buckets.set(atMs, [entry]);
+    this.#push(atMs);
+  }
+
+  /** Takes the earliest bucket that is due at or before the limit. */
+  takeDue(limitMs: number): { atMs: number; entries: TimerEntry[] } | undefined {
+    const atMs = this.#heap[0];
+    if (atMs === undefined || atMs > limitMs) return undefined;
+    this.#pop();
+    const entries = this.#buckets.get(atMs)!;
+    this.#buckets.delete(atMs);
+    return { atMs, entries };
+  }
+
+  get earliestMs(): number | undefined {
+    return this.#heap[0];
+  }
+
+  /** Latest time any entry stands at (entries that were replaced count until their time comes). */
+  get latestMs(): number | undefined {
+    return this.#heap.length === 0 ? undefined : this.#heap.reduce((a, b) => Math.max(a, b));
+  }
+
+  #push(value: number): void {
+    const heap = this.#heap;
+    let i = heap.push(value) - 1;
+    while (i > 0) {
+      const parent = (i - 1) >> 1;
+      if (heap[parent]! <= value) break;
+      heap[i] = heap[parent]!;
+      i = parent;
+    }
+    heap[i] = value;
+  }
+
+  #pop(): void {
+    const heap = this.#heap;
+    const last = heap.pop()!;
+    if (heap.length === 0) return;
+    let i = 0;
+    for (;;) {
+      let child = 2 * i + 1;
+      if (child >= heap.length) break;
+      if (child + 1 < heap.length && heap[child + 1]! < heap[child]!) child++;
+      if (heap[child]! >= last) break;
+      heap[i] = heap[child]!;
+      i = child;
+    }
+    heap[i] = last;
+  }
+}

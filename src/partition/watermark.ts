@@ -1,0 +1,146 @@
+/**
+ * Where event time stands in a partition. Stage 0 follows the partition's producers; stage s+1 follows the marks that
+ * all partitions gave for stage s. Nothing here ever moves back.
+ *
+ * A watermark w is exclusive: everything older than w has been seen, an event at w may still come.
+ */
+
+export type ProducerMode = 'live' | 'replay';
+
+/** What a partition knows of one producer; part of the journal. */
+export interface ProducerState {
+  readonly mode: ProducerMode;
+  /** Number of events taken from it: the sequence of the next one (P3). */
+  seq: number;
+  watermarkMs: number;
+  ended: boolean;
+}
+
+export interface TimeRules {
+  /** How far out of order live events may come: what the wall clock is held back by. */
+  readonly outOfOrderBoundMs: number;
+  /** A live producer silent for longer no longer holds the watermark back. */
+  readonly idleTimeoutMs: number;
+}
+
+export class ProducerTable {
+  readonly #rules: TimeRules;
+  readonly producers: Map<string, ProducerState>;
+  readonly #heardAtMs = new Map<string, number>();
+
+  constructor(rules: TimeRules, producers: Map<string, ProducerState>) {
+    this.#rules = rules;
+    this.producers = producers;
+  }
+
+  /** Notes a frame's header. Gives how many of the frame's events were seen before (P3). */
+  hear(
+    frame: {
+      producer: string;
+      mode: ProducerMode;
+      seq: number;
+      count: number;
+      watermarkMs: number;
+      end: boolean;
+    },
+    wallMs: number,
+  ): number {
+    let producer = this.producers.get(frame.producer);
+    if (producer === undefined) {
+      producer = { mode: frame.mode, seq: 0, watermarkMs: Number.MIN_SAFE_INTEGER, ended: false };
+      this.producers.set(frame.producer, producer);
+    }
+    this.#heardAtMs.set(frame.producer, wallMs);
+    const seen = Math.min(frame.count, Math.max(0, producer.seq - frame.seq));
+    producer.seq = Math.max(producer.seq, frame.seq + frame.count);
+    if (frame.watermarkMs > producer.watermarkMs) producer.watermarkMs = frame.watermarkMs;
+    if (frame.end) producer.ended = true;
+    return seen;
+  }
+
+  /** The stage-0 watermark that the producers allow now; undefined while no producer was ever heard. */
+  watermarkMs(wallMs: number): number | undefined {
+    let replayMin = Number.POSITIVE_INFINITY;
+    let activeMin = Number.POSITIVE_INFINITY;
+    let endedMax = Number.NEGATIVE_INFINITY;
+    let live = false;
+    for (const [id, producer] of this.producers) {
+      if (producer.ended) {
+        endedMax = Math.max(endedMax, producer.watermarkMs);
+      } else if (producer.mode === 'replay') {
+        replayMin = Math.min(replayMin, producer.watermarkMs);
+      } else {
+        live = true;
+        const heardAtMs = this.#heardAtMs.get(id) ?? this.#startListening(id, wallMs);
+        if (wallMs - heardAtMs <= this.#rules.idleTimeoutMs)
+          activeMin = Math.min(activeMin, producer.watermarkMs);
+      }
+    }
+    // While a replay is attached, idle or not, the wall clock moves nothing.
+    if (Number.isFinite(replayMin)) return Math.min(replayMin, activeMin);
+    if (Number.isFinite(activeMin)) return activeMin;
+    if (live) return Math.floor(wallMs) - this.#rules.outOfOrderBoundMs;
+    return Number.isFinite(endedMax) ? endedMax : undefined;
+  }
+
+  /** The producer that holds the watermark back: the active one with the lowest. */
+  holder(wallMs: number): string | undefined {
+    const limitMs = this.watermarkMs(wallMs);
+    for (const [id, producer] of this.producers)
+      if (!producer.ended && producer.watermarkMs === limitMs) return id;
+    return undefined;
+  }
+
+  /** After a recovery nobody has been heard yet: a live producer gets its full time-out from the first look on. */
+  #startListening(id: string, wallMs: number): number {
+    this.#heardAtMs.set(id, wallMs);
+    return wallMs;
+  }
+}
+
+/** Marks of all partitions for all stages, and so how far each stage here may close. */
+export class StageMarks {
+  readonly stages: number;
+  readonly partitions: number;
+  /** `marks[stage * partitions + partition]`, ms UTC; 0 = none given yet. */
+  readonly marks: number[];
+  readonly #limits: number[];
+
+  constructor(stages: number, partitions: number, marks?: readonly number[]) {
+    this.stages = stages;
+    this.partitions = partitions;
+    this.marks = marks ? [...marks] : new Array<number>(stages * partitions).fill(0);
+    this.#limits = Array.from({ length: stages }, (_, stage) => this.#minOf(stage));
+  }
+
+  get(stage: number, partition: number): number {
+    return this.marks[stage * this.partitions + partition]!;
+  }
+
+  /** Takes a mark; an older one than known is without effect. */
+  raise(stage: number, partition: number, markMs: number): void {
+    const at = stage * this.partitions + partition;
+    const before = this.marks[at]!;
+    if (markMs <= before) return;
+    this.marks[at] = markMs;
+    if (before === this.#limits[stage]) this.#limits[stage] = this.#minOf(stage);
+  }
+
+  /** Event time up to which a stage may close by the marks of the stage below (stage ≥ 1). */
+  limitMs(stage: number): number {
+    return this.#limits[stage - 1]!;
+  }
+
+  /** Partitions whose mark for the stage below has reached a time. */
+  reported(stage: number, endMs: number): number {
+    let count = 0;
+    for (let p = 0; p < this.partitions; p++) if (this.get(stage - 1, p) >= endMs) count++;
+    return count;
+  }
+
+  #minOf(stage: number): number {
+    let min = Number.POSITIVE_INFINITY;
+    for (let p = 0; p < this.partitions; p++) min = Math.min(min, this.get(stage, p));
+    return min;
+  }
+}

@@ -1,0 +1,186 @@
+/**
+ * Publishes what partitions said to the world: one message per row on the aggregate subjects, surge multipliers on
+ * theirs, late and dead events on the side subjects. Each target stream has a cursor per partition, written in the
+ * same atomic batch as the messages and compared-and-set: every output goes out once, whatever crashes (P3), and only
+ * what was committed is ever read here (P4).
+ */
+import type { Clock } from '../core/clock.js';
+import { sleep } from '../core/clock.js';
+import { GroundswellError } from '../core/errors.js';
+import type { Log, LogEntry, LogReader } from '../log/log.js';
+import type { Subjects } from '../log/subjects.js';
+import { decodeOutput, type OutputFrame } from '../partition/output.js';
+import { surgeOf } from './row-schema.js';
+
+/** Where one kind of output goes: a stream, a cursor, and the messages of a frame. */
+export interface PublishTarget {
+  readonly log: Log;
+  cursor(partition: number): string;
+  messagesOf(frame: OutputFrame): LogEntry[];
+}
+
+const encoder = new TextEncoder();
+const json = (value: unknown): Uint8Array => encoder.encode(JSON.stringify(value));
+
+export function aggregateTarget(log: Log, subjects: Subjects): PublishTarget {
+  return {
+    log,
+    cursor: (partition) => subjects.aggregateCursor(partition),
+    messagesOf(frame) {
+      const messages: LogEntry[] = [];
+      for (const row of frame.rows) {
+        messages.push({ subject: subjects.aggregate(row.window, row.level, row.key), payload: json(row) });
+        const surge = surgeOf(row);
+        if (surge !== undefined) messages.push({ subject: subjects.surge(row.key), payload: json(surge) });
+      }
+      return messages;
+    },
+  };
+}
+
+export function sideTarget(log: Log, subjects: Subjects): PublishTarget {
+  return {
+    log,
+    cursor: (partition) => subjects.sideCursor(partition),
+    messagesOf: (frame) =>
+      frame.sides.map(({ kind, type, body }) => ({
+        subject: subjects.side(kind, type),
+        payload: json(body),
+      })),
+  };
+}
+
+/** Position in a partition's outputs: the frame being published, and how many of its messages are out. */
+interface Cursor {
+  seq: number;
+  messages: number;
+}
+
+export interface PublisherOptions {
+  readonly source: Log;
+  readonly target: PublishTarget;
+  readonly subjects: Subjects;
+  readonly partition: number;
+  readonly clock: Clock;
+}
+
+const TAKE_BYTES = 512 * 1024;
+const RETRY_MS = 250;
+
+/** Publishes the outputs of one partition to one target. */
+export class Publisher {
+  readonly #options: PublisherOptions;
+  #reader: LogReader | undefined;
+  #cursor: Cursor = { seq: 0, messages: 0 };
+  #cursorSeq = 0;
+  #running: Promise<void> = Promise.resolve();
+  #stopping = false;
+  #wake: () => void = () => undefined;
+  published = 0;
+
+  constructor(options: PublisherOptions) {
+    this.#options = options;
+  }
+
+  async start(): Promise<void> {
+    await this.#loadCursor();
+    const { source, subjects, partition } = this.#options;
+    const from = this.#cursor.messages > 0 ? this.#cursor.seq : this.#cursor.seq + 1;
+    this.#reader = await source.read(subjects.out(partition), from, () => {
+      this.#wake();
+    });
+    this.#running = this.#loop();
+    this.#running.catch(() => undefined);
+  }
+
+  /** Rejects with what made it fail; resolves when stopped. */
+  get finished(): Promise<void> {
+    return this.#running;
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    this.#wake();
+    await this.#running;
+    await this.#reader?.close();
+  }
+
+  /** Sequence in the engine's stream up to which all outputs of this partition are out. */
+  get publishedThrough(): number {
+    return this.#cursor.messages > 0 ? this.#cursor.seq - 1 : this.#cursor.seq;
+  }
+
+  async #loop(): Promise<void> {
+    const reader = this.#reader!;
+    while (!this.#stopping) {
+      const woken = new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+      const messages = reader.take(TAKE_BYTES);
+      if (reader.failure !== undefined) throw reader.failure;
+      if (messages.length === 0) {
+        await woken;
+        continue;
+      }
+      let entries: LogEntry[] = [];
+      for (const { seq, payload } of messages) {
+        const all = this.#options.target.messagesOf(decodeOutput(payload));
+        const outBefore = seq === this.#cursor.seq ? this.#cursor.messages : 0;
+        for (let i = outBefore; i < all.length; i++) {
+          entries.push(all[i]!);
+          if (entries.length < this.#options.target.log.batchEntriesMax - 1) continue;
+          await this.#publish(entries, i + 1 < all.length ? { seq, messages: i + 1 } : { seq, messages: 0 });
+          entries = [];
+        }
+        if (entries.length === 0) continue;
+        // Frames are gathered into one batch; its cursor stands behind the last of them.
+        const isLast = seq === messages.at(-1)!.seq;
+        if (isLast) await this.#publish(entries, { seq, messages: 0 });
+      }
+    }
+  }
+
+  async #publish(entries: readonly LogEntry[], cursor: Cursor): Promise<void> {
+    const { target, partition, clock } = this.#options;
+    const payload = json(cursor);
+    for (;;) {
+      const subject = target.cursor(partition);
+      const outcome = await target.log.append([
+        { subject, payload, expectLastSeq: this.#cursorSeq },
+        ...entries,
+      ]);
+      if (outcome.outcome === 'committed') {
+        this.#cursor = cursor;
+        this.#cursorSeq = outcome.firstSeq;
+        this.published += entries.length;
+        return;
+      }
+      if (outcome.outcome === 'refused' && !outcome.retry) {
+        throw new GroundswellError('GS_LOG', `Rows could not be published: ${outcome.cause}.`);
+      }
+      // Ours, somebody else's, or nothing? The cursor in the stream tells (P6).
+      const before = this.#cursorSeq;
+      await this.#loadCursor();
+      if (this.#cursorSeq !== before) {
+        if (this.#cursor.seq === cursor.seq && this.#cursor.messages === cursor.messages) {
+          this.published += entries.length;
+          return;
+        }
+        throw new GroundswellError(
+          'GS_FENCED',
+          `Another process publishes the outputs of partition ${partition}.`,
+        );
+      }
+      if (this.#stopping) return;
+      await sleep(clock, RETRY_MS);
+    }
+  }
+
+  async #loadCursor(): Promise<void> {
+    const { target, partition } = this.#options;
+    const last = await target.log.last(target.cursor(partition));
+    if (last === undefined) return;
+    this.#cursorSeq = last.seq;
+    this.#cursor = JSON.parse(new TextDecoder().decode(last.payload)) as Cursor;
+  }
+}

@@ -1,0 +1,58 @@
+/** Snapshots in memory: for unit and simulation tests. Passes the same suite as the LMDB one. */
+import type { ActorId } from '../../core/ids.js';
+import type { ActorSource } from '../../partition/actor-table.js';
+import type { SnapshotPosition, SnapshotStore, SnapshotUpdate } from '../store.js';
+
+interface PartitionData {
+  readonly actors: Map<ActorId, Uint8Array>;
+  readonly timed: Set<ActorId>;
+  position: SnapshotPosition | undefined;
+}
+
+export class MemoryStore implements SnapshotStore {
+  readonly #partitions = new Map<number, PartitionData>();
+
+  source(partition: number): ActorSource {
+    return { get: (id) => this.#partition(partition).actors.get(id) };
+  }
+
+  position(partition: number): SnapshotPosition | undefined {
+    return this.#partition(partition).position;
+  }
+
+  *timed(partition: number): Iterable<readonly [ActorId, Uint8Array]> {
+    const { actors, timed } = this.#partition(partition);
+    for (const id of timed) yield [id, actors.get(id)!];
+  }
+
+  write(updates: readonly SnapshotUpdate[]): Promise<void> {
+    for (const { partition, journalSeq, control, changes } of updates) {
+      const data = this.#partition(partition);
+      for (const [id, { bytes, timed }] of changes) {
+        if (bytes === undefined) data.actors.delete(id);
+        else data.actors.set(id, new Uint8Array(bytes));
+        if (timed) data.timed.add(id);
+        else data.timed.delete(id);
+      }
+      data.position = { journalSeq, control: new Uint8Array(control) };
+    }
+    return Promise.resolve();
+  }
+
+  sizeBytes(): number {
+    return 0;
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  #partition(partition: number): PartitionData {
+    let data = this.#partitions.get(partition);
+    if (data === undefined) {
+      data = { actors: new Map(), timed: new Set(), position: undefined };
+      this.#partitions.set(partition, data);
+    }
+    return data;
+  }
+}

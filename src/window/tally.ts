@@ -1,0 +1,54 @@
+/**
+ * A tally: named integer counters and, if there is one, a quantile sketch. Tallies merge by addition and can be taken
+ * away again, exactly, since all counters are integers: that is what makes sliding windows out of panes cheap, and
+ * late corrections exact.
+ */
+import { mergeSketch, type Sketch } from './sketch.js';
+
+export interface Tally {
+  /** Counters by index; may be shorter than the full list: what is missing is 0. */
+  readonly n: number[];
+  q?: Sketch;
+}
+
+/** The full list of counters of a kind of tally, and their indices. */
+export class TallyShape<Name extends string> {
+  readonly names: readonly Name[];
+  readonly index: Readonly<Record<Name, number>>;
+
+  constructor(names: readonly Name[]) {
+    this.names = names;
+    this.index = Object.fromEntries(names.map((name, i) => [name, i])) as Record<Name, number>;
+  }
+
+  zero(): Tally {
+    return { n: new Array<number>(this.names.length).fill(0) };
+  }
+
+  /** @example shape.of({ requests: 1, riders: 1 }) */
+  of(values: Partial<Record<Name, number>>): Tally {
+    const tally = this.zero();
+    for (const name in values) tally.n[this.index[name]] = values[name]!;
+    return tally;
+  }
+}
+
+/** Adds `factor` (1 or -1) times a tally into another, in place. */
+export function addTally(into: Tally, from: Tally, factor: 1 | -1 = 1): Tally {
+  const a = into.n;
+  const b = from.n;
+  while (a.length < b.length) a.push(0);
+  for (let i = 0; i < b.length; i++) a[i]! += factor * b[i]!;
+  if (from.q !== undefined && from.q.length > 0) into.q = mergeSketch(into.q ?? [], from.q, factor);
+  return into;
+}
+
+export function copyTally(tally: Tally): Tally {
+  return tally.q === undefined ? { n: [...tally.n] } : { n: [...tally.n], q: [...tally.q] };
+}
+
+/** True when every counter is 0 and the sketch is empty. */
+export function isZeroTally(tally: Tally): boolean {
+  for (const value of tally.n) if (value !== 0) return false;
+  return tally.q === undefined || tally.q.length === 0;
+}

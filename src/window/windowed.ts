@@ -1,0 +1,142 @@
+/**
+ * An actor type that adds up tallies in windows of event time: tumbling by one pane, sliding by one pane for the
+ * longer ones. `windowed` makes the behaviour: it owns when a window closes, late corrections and their revisions;
+ * the author says what a closed window means.
+ */
+import { defineActor, type ActorContext, type Behaviour, type Send } from '../actor/behaviour.js';
+import { Panes, type StoredPanes } from './panes.js';
+import { addTally, isZeroTally, type Tally } from './tally.js';
+
+/** A window that closed, or was corrected. */
+export interface ClosedWindow {
+  readonly sizeMs: number;
+  /** Event time, ms UTC, exclusive. */
+  readonly endMs: number;
+  readonly rev: number;
+  readonly tally: Tally;
+  /** The last pane of the window; undefined when nothing was added to it. */
+  readonly lastPane: Tally | undefined;
+}
+
+export interface WindowedSpec {
+  readonly type: string;
+  readonly sends: readonly Send[];
+  readonly paneMs: number;
+  /** Lengths of the windows, multiples of the pane, ascending; the first is the pane itself. */
+  readonly windowsMs: readonly number[];
+  /** Late tallies are taken for so long after a pane has closed; later ones are counted and left. */
+  readonly allowedLatenessMs: number;
+  /** Called when a pane closes with anything in it, and for each late piece of it: the place to pass it upward. */
+  onPane?(ctx: ActorContext, paneMs: number, tally: Tally, late: boolean): void;
+  /** Called once for each time at which windows close, with those that hold anything; `find` gives any other. */
+  onClose(
+    ctx: ActorContext,
+    closed: readonly ClosedWindow[],
+    find: (sizeMs: number) => Tally | undefined,
+  ): void;
+}
+
+interface WindowedState {
+  panes: Panes;
+  /** Starts of panes that late data changed in this step. */
+  late: Set<number>;
+}
+
+/** Messages named `add` at a pane's start are added to it; `combine` merges them on the sender. */
+export function windowed(spec: WindowedSpec): Behaviour<WindowedState> {
+  const { paneMs, windowsMs, allowedLatenessMs } = spec;
+  const longestMs = Math.max(...windowsMs);
+
+  function closeAt(state: WindowedState, ctx: ActorContext, endMs: number): void {
+    const { panes } = state;
+    const pane = panes.get(endMs - paneMs);
+    if (pane !== undefined && !isZeroTally(pane)) spec.onPane?.(ctx, endMs - paneMs, pane, false);
+    panes.slideTo(endMs, windowsMs);
+    const find = (sizeMs: number): Tally | undefined => panes.windowEnding(endMs, sizeMs);
+    const closed: ClosedWindow[] = [];
+    for (const sizeMs of windowsMs) {
+      const tally = find(sizeMs);
+      if (tally !== undefined && !isZeroTally(tally))
+        closed.push({ sizeMs, endMs, rev: 0, tally, lastPane: pane });
+    }
+    spec.onClose(ctx, closed, find);
+    const nextMs = panes.anyIn(endMs + paneMs - longestMs, endMs) ? endMs : panes.earliestFrom(endMs);
+    if (nextMs !== undefined) ctx.schedule('close', nextMs + paneMs);
+    panes.prune(endMs - longestMs - allowedLatenessMs);
+  }
+
+  function correct(state: WindowedState, ctx: ActorContext): void {
+    const { panes, late } = state;
+    const ends = new Map<number, number[]>();
+    for (const startMs of [...late].sort((a, b) => a - b)) {
+      for (const sizeMs of windowsMs) {
+        for (
+          let endMs = startMs + paneMs;
+          endMs <= startMs + sizeMs && endMs <= ctx.watermark;
+          endMs += paneMs
+        ) {
+          const sizes = ends.get(endMs) ?? [];
+          if (!sizes.includes(sizeMs)) ends.set(endMs, [...sizes, sizeMs]);
+        }
+      }
+    }
+    late.clear();
+    for (const [endMs, sizes] of [...ends].sort(([a], [b]) => a - b)) {
+      const find = (sizeMs: number): Tally => panes.sumOf(endMs, sizeMs);
+      const closed = sizes.map((sizeMs) => ({
+        sizeMs,
+        endMs,
+        rev: panes.revise(sizeMs, endMs),
+        tally: find(sizeMs),
+        lastPane: panes.get(endMs - paneMs),
+      }));
+      spec.onClose(ctx, closed, find);
+    }
+  }
+
+  return defineActor<WindowedState>({
+    type: spec.type,
+    sends: spec.sends,
+    state: () => ({ panes: new Panes(paneMs), late: new Set() }),
+    store: {
+      encode: ({ panes, late }) => [panes.store(), [...late]],
+      decode(stored) {
+        const [panes, late] = stored as [StoredPanes, number[]];
+        return { panes: Panes.from(panes, paneMs), late: new Set(late) };
+      },
+    },
+    messages: {
+      add: {
+        combine: (into: Tally, from: Tally) => addTally(into, from),
+        handle(state, tally: Tally, ctx, startMs) {
+          const endMs = startMs + paneMs;
+          if (endMs > ctx.watermark) {
+            state.panes.add(startMs, tally);
+            const dueMs = ctx.due('close');
+            if (dueMs === undefined || endMs < dueMs) ctx.schedule('close', endMs);
+          } else if (endMs + allowedLatenessMs + paneMs > ctx.watermark) {
+            state.panes.add(startMs, tally);
+            spec.onPane?.(ctx, startMs, tally, true);
+            state.late.add(startMs);
+            // Due in the past: corrects once, at the end of this step, however many late pieces came in it.
+            ctx.schedule('correct', endMs);
+            // Longer windows that are still open hold this pane too.
+            const nextMs = nextEndMs(ctx.watermark, paneMs);
+            if (nextMs < (ctx.due('close') ?? Number.POSITIVE_INFINITY)) ctx.schedule('close', nextMs);
+          } else {
+            ctx.count('late_beyond_lateness');
+          }
+        },
+      },
+    },
+    timers: {
+      close: closeAt,
+      correct,
+    },
+  });
+}
+
+/** The first pane end after a watermark. */
+function nextEndMs(watermarkMs: number, paneMs: number): number {
+  return (Math.floor(watermarkMs / paneMs) + 1) * paneMs;
+}
