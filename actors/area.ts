@@ -1,6 +1,6 @@
 /** A parent geohash, of five characters (stage 2) or four (stage 3): adds up its children and passes them upward. */
 import { windowed, type Behaviour } from '../src/index.js';
-import { asChild, emit, type MarketWindows } from './cell.js';
+import { asChild, emitAll, type MarketWindows } from './cell.js';
 import { MINUTE_MS } from './market.js';
 
 export function area(level: 'gh5' | 'gh4', options: MarketWindows): Behaviour {
@@ -15,7 +15,7 @@ export function area(level: 'gh5' | 'gh4', options: MarketWindows): Behaviour {
       ctx.send(parent, key, 'add', startMs, asChild(tally, late));
     },
     onClose(ctx, closed) {
-      for (const window of closed) emit(ctx, level, ctx.key, window);
+      emitAll(ctx, level, closed);
     },
   }) as Behaviour;
 }

@@ -5,6 +5,7 @@
 import {
   copyTally,
   formatDuration,
+  parseDurationMs,
   windowed,
   type ActorContext,
   type Behaviour,
@@ -15,6 +16,8 @@ import {
 } from '../src/index.js';
 import { featuresOf, market, MINUTE_MS, type Level } from './market.js';
 
+type Features = Readonly<Record<string, number>>;
+
 export interface MarketWindows {
   /** Lengths of windows, ms, ascending from one minute. */
   readonly windowsMs: readonly number[];
@@ -24,21 +27,7 @@ export interface MarketWindows {
 export function cell(options: MarketWindows & { readonly scorer: LinearScorer }): Behaviour {
   const { scorer } = options;
   const input = new Float64Array(scorer.inputs.length);
-  const textToMs = new Map(options.windowsMs.map((ms) => [formatDuration(ms), ms]));
-
-  function score(closed: ClosedWindow, find: (sizeMs: number) => Tally | undefined): Surge {
-    const byWindow = new Map<string, Record<string, number>>();
-    scorer.inputs.forEach(({ feature, window }, i) => {
-      let features = byWindow.get(window);
-      if (features === undefined) {
-        const sizeMs = textToMs.get(window)!;
-        features = featuresOf('cell', sizeMs, find(sizeMs) ?? { n: [] }, closed.lastPane);
-        byWindow.set(window, features);
-      }
-      input[i] = features[feature] ?? 0;
-    });
-    return scorer.score(input);
-  }
+  const sizesMs = scorer.inputs.map(({ window }) => parseDurationMs(window)!);
 
   return windowed({
     type: 'cell',
@@ -49,8 +38,25 @@ export function cell(options: MarketWindows & { readonly scorer: LinearScorer })
       ctx.send('gh5', ctx.key.slice(0, 5), 'add', startMs, asChild(tally, late));
     },
     onClose(ctx, closed, find) {
+      const minute = closed.find(({ sizeMs }) => sizeMs === MINUTE_MS);
+      const bySize = new Map<number, Features>();
+      for (const window of closed)
+        bySize.set(window.sizeMs, featuresOf('cell', window.sizeMs, window.tally, window.lastPane));
+      let surge: Surge | undefined;
+      if (minute !== undefined) {
+        for (const [i, { feature }] of scorer.inputs.entries()) {
+          const sizeMs = sizesMs[i]!;
+          let features = bySize.get(sizeMs);
+          if (features === undefined) {
+            features = featuresOf('cell', sizeMs, find(sizeMs) ?? { n: [] }, minute.lastPane);
+            bySize.set(sizeMs, features);
+          }
+          input[i] = features[feature] ?? 0;
+        }
+        surge = scorer.score(input);
+      }
       for (const window of closed) {
-        emit(ctx, 'cell', ctx.key, window, window.sizeMs === MINUTE_MS ? score(window, find) : undefined);
+        emit(ctx, 'cell', window, bySize.get(window.sizeMs)!, window === minute ? surge : undefined);
       }
     },
   }) as Behaviour;
@@ -64,23 +70,31 @@ export function asChild(tally: Tally, late: boolean): Tally {
   return copy;
 }
 
+/** Emits a closed window of the actor that is called, as a row of its level. */
 export function emit(
   ctx: ActorContext,
   level: Level,
-  key: string,
   window: ClosedWindow,
+  features: Features,
   surge?: Surge,
 ): void {
-  const { sizeMs, endMs, rev, tally, lastPane } = window;
+  const { sizeMs, endMs, rev, lastPane } = window;
   ctx.emit({
     level,
-    key,
+    key: ctx.key,
     window: formatDuration(sizeMs),
     start: endMs - sizeMs,
     end: endMs,
     rev,
-    features: featuresOf(level, sizeMs, tally, lastPane),
+    features,
     ...(surge === undefined ? {} : { surge }),
     ...(level === 'cell' ? {} : { children: lastPane?.n[market.index.children] ?? 0 }),
   });
+}
+
+/** Emits all closed windows of an actor above the cells. */
+export function emitAll(ctx: ActorContext, level: Level, closed: readonly ClosedWindow[]): void {
+  for (const window of closed) {
+    emit(ctx, level, window, featuresOf(level, window.sizeMs, window.tally, window.lastPane));
+  }
 }

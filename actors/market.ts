@@ -58,25 +58,46 @@ export function featuresOf(
   tally: Tally,
   lastPane: Tally | undefined,
 ): Record<string, number> {
-  const n = (index: number): number => tally.n[index] ?? 0;
-  const features: Record<string, number> = {
-    open_s: n(at.open_ms) / 1000,
-    enroute_s: n(at.enroute_ms) / 1000,
-    busy_s: n(at.busy_ms) / 1000,
-  };
-  if (windowMs === MINUTE_MS) {
-    features['drivers'] = n(DRIVERS_AT[LEVELS.indexOf(level)]!);
-    features['riders'] = n(RIDERS_AT[LEVELS.indexOf(level)]!);
-  } else {
-    features['drivers_mean'] = (n(at.open_ms) + n(at.enroute_ms) + n(at.busy_ms)) / windowMs;
-  }
-  features['open_end'] = lastPane?.n[at.open_end] ?? 0;
-  for (const name of COUNTERS) features[name] = n(at[name]);
-  const waits = n(at.waits);
+  const { n } = tally;
+  const minute = windowMs === MINUTE_MS;
+  const open = n[at.open_ms] ?? 0;
+  const enroute = n[at.enroute_ms] ?? 0;
+  const busy = n[at.busy_ms] ?? 0;
+  const distinct = LEVELS.indexOf(level);
+  // One literal per kind of window, not spreads: millions of these are made a day.
+  const features: Record<string, number> = minute
+    ? {
+        open_s: open / 1000,
+        enroute_s: enroute / 1000,
+        busy_s: busy / 1000,
+        drivers: n[DRIVERS_AT[distinct]!] ?? 0,
+        riders: n[RIDERS_AT[distinct]!] ?? 0,
+        open_end: lastPane?.n[at.open_end] ?? 0,
+        pickups: n[at.pickups] ?? 0,
+        dropoffs: n[at.dropoffs] ?? 0,
+        requests: n[at.requests] ?? 0,
+        cancels: n[at.cancels] ?? 0,
+        completes: n[at.completes] ?? 0,
+        sessions: n[at.sessions] ?? 0,
+      }
+    : {
+        open_s: open / 1000,
+        enroute_s: enroute / 1000,
+        busy_s: busy / 1000,
+        drivers_mean: (open + enroute + busy) / windowMs,
+        open_end: lastPane?.n[at.open_end] ?? 0,
+        pickups: n[at.pickups] ?? 0,
+        dropoffs: n[at.dropoffs] ?? 0,
+        requests: n[at.requests] ?? 0,
+        cancels: n[at.cancels] ?? 0,
+        completes: n[at.completes] ?? 0,
+        sessions: n[at.sessions] ?? 0,
+      };
+  const waits = n[at.waits] ?? 0;
   if (waits > 0) {
     const seconds = (q: number): number => Number((quantile(tally.q ?? [], q)! / 1000).toFixed(3));
     features['waits'] = waits;
-    features['wait_s_mean'] = n(at.wait_ms) / waits / 1000;
+    features['wait_s_mean'] = (n[at.wait_ms] ?? 0) / waits / 1000;
     features['wait_s_p50'] = seconds(0.5);
     features['wait_s_p90'] = seconds(0.9);
   }

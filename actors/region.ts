@@ -1,6 +1,6 @@
 /** The region: the top of the flow (stage 4). Its rows are the market's pulse. */
 import { windowed, type Behaviour } from '../src/index.js';
-import { emit, type MarketWindows } from './cell.js';
+import { emitAll, type MarketWindows } from './cell.js';
 import { MINUTE_MS } from './market.js';
 
 export function region(options: MarketWindows): Behaviour {
@@ -10,7 +10,7 @@ export function region(options: MarketWindows): Behaviour {
     paneMs: MINUTE_MS,
     ...options,
     onClose(ctx, closed) {
-      for (const window of closed) emit(ctx, 'region', ctx.key, window);
+      emitAll(ctx, 'region', closed);
     },
   }) as Behaviour;
 }

@@ -5,6 +5,7 @@ import type { Command } from 'commander';
 import type { Row } from '../actor/row.js';
 import type { SourceBatch } from '../ingest/source.js';
 import { simulateCity, type CityOptions } from '../ingest/simulator/simulator.js';
+import { rowsOf } from '../partition/row-block.js';
 import { cityOptions } from './city-options.js';
 import { duration, wholeNumber } from './command.js';
 import { openEngine } from './engine.js';
@@ -60,9 +61,9 @@ async function demo(options: Options): Promise<void> {
           feed: cityFeed(city),
           producerId: `demo:${options.seed}`,
           speed: Number.POSITIVE_INFINITY,
-          onRows: async (batch) => {
-            surging.see(batch);
-            await rows.write(batch);
+          onRows: async (blocks, afterMs) => {
+            surging.see(rowsOf(blocks.filter(([, , , , , model]) => model !== null)));
+            await rows.write(blocks, afterMs);
           },
           onProgress: (progress) => {
             bar.update(progress);

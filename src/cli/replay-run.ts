@@ -2,7 +2,6 @@
  * One replay through an engine: feeds events to a producer, reads committed rows, and ends when every window is final.
  * Started again after a crash, with the same feed and data, it sends what is missing and reads all rows again.
  */
-import type { Row } from '../actor/row.js';
 import type { ActorEvent } from '../actor/behaviour.js';
 import { sleep, systemClock } from '../core/clock.js';
 import { GroundswellError } from '../core/errors.js';
@@ -10,6 +9,7 @@ import { Cover } from '../core/geohash.js';
 import { EventChecker } from '../ingest/check.js';
 import { Producer } from '../ingest/producer.js';
 import { decodeOutput } from '../partition/output.js';
+import { countRows, type RowBlock } from '../partition/row-block.js';
 import { OutputReader, sumCounter } from '../serve/output-reader.js';
 import type { Engine } from './engine.js';
 import type { Feed } from './feed.js';
@@ -21,7 +21,8 @@ export interface ReplayOptions {
   readonly producerId: string;
   /** Event time runs at most so many times as fast as wall time; Infinity for as fast as possible. */
   readonly speed: number;
-  onRows(rows: readonly Row[]): Promise<void>;
+  /** Rows as they are committed; only those whose windows ended after `afterMs` are this replay's. */
+  onRows(blocks: readonly RowBlock[], afterMs: number): Promise<void>;
   onProgress?(progress: ReplayProgress): void;
 }
 
@@ -155,12 +156,16 @@ class Replay {
     await this.#begun;
     for await (const frames of this.#outputs.frames(1)) {
       if (this.#failure !== undefined) return;
-      for (const { rows } of frames) {
+      for (const { blocks } of frames) {
         // Rows of windows that ended before this replay began are an earlier one's.
-        const ours = rows.filter((row) => this.#firstMs !== undefined && row.end > this.#firstMs);
-        for (const { level } of ours) this.#rows.set(level, (this.#rows.get(level) ?? 0) + 1);
-        this.#rowCount += ours.length;
-        await this.#options.onRows(ours);
+        const afterMs = this.#firstMs ?? Number.POSITIVE_INFINITY;
+        for (const block of blocks) {
+          const [, level] = block;
+          const count = countRows(block, afterMs);
+          this.#rows.set(level, (this.#rows.get(level) ?? 0) + count);
+          this.#rowCount += count;
+        }
+        await this.#options.onRows(blocks, afterMs);
       }
       this.#tell();
       if (this.#closedMs() >= (this.#untilMs ?? Number.POSITIVE_INFINITY)) {

@@ -80,7 +80,7 @@ async function replay(file: string, options: Options): Promise<void> {
           },
           producerId,
           speed: options.speed,
-          onRows: async (rows) => rowFile?.write(rows),
+          onRows: async (blocks, afterMs) => rowFile?.write(blocks, afterMs),
           onProgress: (progress) => {
             bar.update(progress);
           },

@@ -6,7 +6,8 @@ import { createWriteStream, type WriteStream } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
 import { once } from 'node:events';
 import { GroundswellError, messageOf } from '../core/errors.js';
-import type { Row } from '../actor/row.js';
+import type { RowBlock } from '../partition/row-block.js';
+import { renderRows } from '../serve/row-json.js';
 
 const CHUNK_CHARS = 256 * 1024;
 
@@ -15,8 +16,7 @@ export class RowFile {
   readonly #partial: string;
   readonly #stream: WriteStream;
   readonly #opened: Promise<unknown>;
-  #chunk: string[] = [];
-  #chars = 0;
+  #chunk = '';
   #failure: unknown;
 
   static async create(path: string): Promise<RowFile> {
@@ -41,13 +41,14 @@ export class RowFile {
     this.#opened = once(this.#stream, 'open');
   }
 
-  async write(rows: readonly Row[]): Promise<void> {
-    for (const row of rows) {
-      const line = JSON.stringify(row);
-      this.#chunk.push(line, '\n');
-      this.#chars += line.length + 1;
+  /** Writes the rows of blocks whose windows ended after a time. */
+  async write(blocks: readonly RowBlock[], afterMs: number): Promise<void> {
+    for (const block of blocks) {
+      renderRows(block, afterMs, (json) => {
+        this.#chunk += json + '\n';
+      });
+      if (this.#chunk.length >= CHUNK_CHARS) await this.#flush();
     }
-    if (this.#chars >= CHUNK_CHARS) await this.#flush();
   }
 
   /** Writes the rest and gives the file its name. */
@@ -69,9 +70,8 @@ export class RowFile {
   async #flush(): Promise<void> {
     this.#check();
     if (this.#chunk.length === 0) return;
-    const ok = this.#stream.write(this.#chunk.join(''));
-    this.#chunk = [];
-    this.#chars = 0;
+    const ok = this.#stream.write(this.#chunk);
+    this.#chunk = '';
     if (!ok) await once(this.#stream, 'drain').catch(() => undefined);
     this.#check();
   }

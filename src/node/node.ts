@@ -286,7 +286,7 @@ export class Node {
     this.stats.batches++;
     this.stats.batchBytes += bytes;
     this.stats.commits += committed.length;
-    for (const { encoded } of committed) this.stats.rows += encoded.commit.rows.length;
+    for (const { encoded } of committed) this.stats.rows += encoded.commit.rows;
     this.#snapshotter.add(committed);
     if (fenced.length > 0) {
       this.#failure = new GroundswellError(

@@ -150,24 +150,17 @@ export class Dispatcher implements ActorContext {
     const { level, key, window, start, end, rev, features, surge, children } = draft;
     const watermark = this.watermark;
     const reported = stage === 0 ? partitions : marks.reported(stage, end);
-    // Always the same fields in the same order: rows of a kind have one shape, in memory and on the wire.
-    this.#here.emitRow({
-      region,
-      level,
-      key,
-      window,
-      start,
-      end,
-      rev,
-      final: end <= watermark,
-      features,
-      ...(surge === undefined ? {} : { surge }),
-      watermark,
-      completeness:
-        children === undefined
-          ? { expected: partitions, reported }
-          : { expected: partitions, reported, children },
-    });
+    const final = end <= watermark;
+    const completeness =
+      children === undefined
+        ? { expected: partitions, reported }
+        : { expected: partitions, reported, children };
+    // Literals, not spreads: rows of a kind have one shape, in memory and on the wire.
+    this.#here.emitRow(
+      surge === undefined
+        ? { region, level, key, window, start, end, rev, final, features, watermark, completeness }
+        : { region, level, key, window, start, end, rev, final, features, surge, watermark, completeness },
+    );
   }
 
   late(event: ActorEvent): void {

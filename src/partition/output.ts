@@ -5,6 +5,7 @@
 import { Packr } from 'msgpackr';
 import type { Row } from '../actor/row.js';
 import { GroundswellError } from '../core/errors.js';
+import { rowsOf, splitBlock, type RowBlock } from './row-block.js';
 
 export const OUTPUT_FORMAT = 1;
 
@@ -27,45 +28,86 @@ export interface Progress {
   readonly counters: Readonly<Record<string, number>>;
 }
 
-export interface OutputFrame {
+/** What one commit says, in blocks of rows. */
+export interface Output {
+  readonly progress: Progress | null;
+  readonly blocks: readonly RowBlock[];
+  readonly sides: readonly SideOutput[];
+}
+
+/** An output frame as it is read. */
+export interface OutputFrame extends Output {
   /** Stands in the last frame of a commit only: who has read it has read all rows before it. */
   readonly progress: Progress | null;
+  /** The rows of the blocks, made when asked for. */
   readonly rows: readonly Row[];
-  readonly sides: readonly SideOutput[];
 }
 
 const packr = new Packr({ useRecords: true, moreTypes: false });
 
 /** @throws GroundswellError GS_FRAME_TOO_LARGE when a single row or side output is over the limit */
-export function encodeOutput(output: OutputFrame, frameBytesMax: number): Uint8Array[] {
-  const { rows, sides, progress } = output;
-  const whole = packr.pack([OUTPUT_FORMAT, progress, rows, sides]);
+export function encodeOutput(output: Output, frameBytesMax: number): Uint8Array[] {
+  const { blocks, sides, progress } = output;
+  const whole = packr.pack([OUTPUT_FORMAT, progress, blocks, sides]);
   if (whole.byteLength <= frameBytesMax) return [whole];
-  if (rows.length + sides.length <= 1) {
-    const what = rows[0]
-      ? `row ${rows[0].level}/${rows[0].key}`
+  const halves = halvesOf(blocks, sides);
+  if (halves === undefined) {
+    const block = blocks[0];
+    const what = block
+      ? `row ${block[1]}/${block[8][0] ?? ''}`
       : `side output ${sides[0]?.kind ?? ''}.${sides[0]?.type ?? ''}`;
     throw new GroundswellError(
       'GS_FRAME_TOO_LARGE',
       `The ${what} takes ${whole.byteLength} bytes: more than fits one message of ${frameBytesMax} bytes.`,
     );
   }
-  const row = Math.ceil(rows.length / 2);
-  const side = Math.ceil(sides.length / 2);
   return [
-    ...encodeOutput({ progress: null, rows: rows.slice(0, row), sides: sides.slice(0, side) }, frameBytesMax),
-    ...encodeOutput({ progress, rows: rows.slice(row), sides: sides.slice(side) }, frameBytesMax),
+    ...encodeOutput({ progress: null, ...halves[0] }, frameBytesMax),
+    ...encodeOutput({ progress, ...halves[1] }, frameBytesMax),
+  ];
+}
+
+type Part = Pick<Output, 'blocks' | 'sides'>;
+
+function halvesOf(blocks: readonly RowBlock[], sides: readonly SideOutput[]): [Part, Part] | undefined {
+  if (blocks.length > 0 && sides.length > 0) {
+    return [
+      { blocks, sides: [] },
+      { blocks: [], sides },
+    ];
+  }
+  const half = Math.ceil(Math.max(blocks.length, sides.length) / 2);
+  if (blocks.length > 1 || sides.length > 1) {
+    return [
+      { blocks: blocks.slice(0, half), sides: sides.slice(0, half) },
+      { blocks: blocks.slice(half), sides: sides.slice(half) },
+    ];
+  }
+  const [block] = blocks;
+  if (block === undefined || block[8].length <= 1) return undefined;
+  const [first, second] = splitBlock(block);
+  return [
+    { blocks: [first], sides: [] },
+    { blocks: [second], sides: [] },
   ];
 }
 
 export function decodeOutput(bytes: Uint8Array): OutputFrame {
-  const [format, progress, rows, sides] = packr.unpack(bytes) as [
+  const [format, progress, blocks, sides] = packr.unpack(bytes) as [
     number,
     Progress | null,
-    Row[],
+    RowBlock[],
     SideOutput[],
   ];
-  if (format !== OUTPUT_FORMAT)
+  if (format !== OUTPUT_FORMAT) {
     throw new RangeError(`output format ${format} is not known here (expected ${OUTPUT_FORMAT})`);
-  return { progress, rows, sides };
+  }
+  return {
+    progress,
+    blocks,
+    sides,
+    get rows() {
+      return rowsOf(blocks);
+    },
+  };
 }

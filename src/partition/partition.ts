@@ -7,7 +7,6 @@
  * `node/` fetches frames, sends commits and stores snapshots.
  */
 import type { ActorEvent } from '../actor/behaviour.js';
-import type { Row } from '../actor/row.js';
 import type { Registry } from '../actor/registry.js';
 import { actorId, type ActorId } from '../core/ids.js';
 import { ActorTable, type ActorSource, type Resident } from './actor-table.js';
@@ -16,6 +15,7 @@ import { decodeEventFrame, decodeMailFrame, type MailMessage, type RefusedEvent 
 import type { Control, JournalEntry } from './journal.js';
 import { Outbox } from './outbox.js';
 import type { Progress, SideOutput } from './output.js';
+import { RowBlocks, type RowBlock } from './row-block.js';
 import { TimerQueue } from './timers.js';
 import { ProducerTable, StageMarks, type TimeRules } from './watermark.js';
 
@@ -50,7 +50,9 @@ export interface Commit {
   /** Messages by destination partition. Marks go to all partitions when `marks` is set. */
   readonly mail: ReadonlyMap<number, readonly MailMessage[]>;
   readonly marks: readonly number[] | undefined;
-  readonly rows: readonly Row[];
+  readonly blocks: readonly RowBlock[];
+  /** Rows in the blocks. */
+  readonly rows: number;
   readonly sides: readonly SideOutput[];
   /** Set when there is something for the world to know. */
   readonly progress: Progress | undefined;
@@ -68,7 +70,7 @@ export class Partition {
   readonly #dispatch: Dispatcher;
   readonly #counters: Map<string, number>;
   readonly #closed: number[];
-  #rows: Row[] = [];
+  readonly #rows = new RowBlocks();
   #sides: SideOutput[] = [];
   #watermarkMs: number;
   #inputSeq: number;
@@ -111,7 +113,9 @@ export class Partition {
       local: this.#local,
       remote: this.#remote,
       counters: this.#counters,
-      emitRow: (row) => this.#rows.push(row),
+      emitRow: (row) => {
+        this.#rows.add(row);
+      },
       emitSide: (side) => this.#sides.push(side),
       markDirty: (actor) => {
         this.#actors.markDirty(actor);
@@ -203,7 +207,7 @@ export class Partition {
   takeCommit(): Commit | undefined {
     const last = this.#marks.stages - 1;
     const worldHears =
-      this.#rows.length > 0 || this.#sides.length > 0 || (this.#closedMoved && this.#marksMoved);
+      this.#rows.count > 0 || this.#sides.length > 0 || (this.#closedMoved && this.#marksMoved);
     if (this.#inputsTaken === 0 && this.#actors.dirtyCount === 0 && !this.#marksMoved && !worldHears)
       return undefined;
     const { partition, partitions, writer } = this.#config;
@@ -229,11 +233,11 @@ export class Partition {
       marks: this.#marksMoved
         ? Array.from({ length: last + 1 }, (_, stage) => this.#marks.get(stage, partition))
         : undefined,
-      rows: this.#rows,
+      rows: this.#rows.count,
+      blocks: this.#rows.take(),
       sides: this.#sides,
       progress: worldHears ? this.#progress(number) : undefined,
     };
-    this.#rows = [];
     this.#sides = [];
     this.#inputsTaken = 0;
     this.#marksMoved = false;

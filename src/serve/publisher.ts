@@ -10,6 +10,8 @@ import { GroundswellError } from '../core/errors.js';
 import type { Log, LogEntry, LogReader } from '../log/log.js';
 import type { Subjects } from '../log/subjects.js';
 import { decodeOutput, type OutputFrame } from '../partition/output.js';
+import { rowsOf } from '../partition/row-block.js';
+import { renderRows } from './row-json.js';
 import { surgeOf } from './row-schema.js';
 
 /** Where one kind of output goes: a stream, a cursor, and the messages of a frame. */
@@ -28,8 +30,13 @@ export function aggregateTarget(log: Log, subjects: Subjects): PublishTarget {
     cursor: (partition) => subjects.aggregateCursor(partition),
     messagesOf(frame) {
       const messages: LogEntry[] = [];
-      for (const row of frame.rows) {
-        messages.push({ subject: subjects.aggregate(row.window, row.level, row.key), payload: json(row) });
+      for (const block of frame.blocks) {
+        const [, level, window] = block;
+        renderRows(block, 0, (text, key) => {
+          messages.push({ subject: subjects.aggregate(window, level, key), payload: encoder.encode(text) });
+        });
+      }
+      for (const row of rowsOf(frame.blocks.filter(([, , , , , model]) => model !== null))) {
         const surge = surgeOf(row);
         if (surge !== undefined) messages.push({ subject: subjects.surge(row.key), payload: json(surge) });
       }

@@ -16,6 +16,8 @@ export interface StoredPanes {
 export class Panes {
   readonly #paneMs: number;
   readonly #byStart = new Map<number, Tally>();
+  /** Panes as they are stored, until they change: most are closed and never do. */
+  readonly #stored = new Map<number, StoredPanes['p'][number]>();
   readonly #revisions = new Map<string, number>();
   /** Running sums per window size, valid for windows that end at `#sumsEndMs`. Derived: never stored. */
   #sums = new Map<number, Tally>();
@@ -36,6 +38,7 @@ export class Panes {
   /** Adds to the pane that starts at a time. */
   add(startMs: number, tally: Tally): void {
     const pane = this.#byStart.get(startMs);
+    this.#stored.delete(startMs);
     if (pane === undefined) this.#byStart.set(startMs, copyTally(tally));
     else addTally(pane, tally);
     if (startMs < this.#sumsEndMs) this.#sumsEndMs = Number.NaN;
@@ -102,7 +105,11 @@ export class Panes {
 
   /** Drops panes that start before a time, and revisions of windows that ended before it. */
   prune(beforeMs: number): void {
-    for (const start of this.#byStart.keys()) if (start < beforeMs) this.#byStart.delete(start);
+    for (const start of this.#byStart.keys()) {
+      if (start >= beforeMs) continue;
+      this.#byStart.delete(start);
+      this.#stored.delete(start);
+    }
     if (this.#revisions.size === 0) return;
     for (const key of this.#revisions.keys()) {
       if (Number(key.slice(key.indexOf(':') + 1)) * this.#paneMs < beforeMs) this.#revisions.delete(key);
@@ -111,13 +118,10 @@ export class Panes {
 
   store(): StoredPanes {
     const p: StoredPanes['p'] = [];
-    for (const [start, { n, q }] of this.#byStart) {
-      const counters = withoutTrailingZeros(n);
-      p.push(
-        q === undefined || q.length === 0
-          ? [start / this.#paneMs, counters]
-          : [start / this.#paneMs, counters, q],
-      );
+    for (const [start, tally] of this.#byStart) {
+      let stored = this.#stored.get(start);
+      if (stored === undefined) this.#stored.set(start, (stored = storePane(start / this.#paneMs, tally)));
+      p.push(stored);
     }
     const r: number[] = [];
     for (const [key, revision] of this.#revisions) r.push(...key.split(':').map(Number), revision);
@@ -138,4 +142,9 @@ function withoutTrailingZeros(n: readonly number[]): number[] {
   let length = n.length;
   while (length > 0 && n[length - 1] === 0) length--;
   return n.slice(0, length);
+}
+
+function storePane(start: number, { n, q }: Tally): StoredPanes['p'][number] {
+  const counters = withoutTrailingZeros(n);
+  return q === undefined || q.length === 0 ? [start, counters] : [start, counters, [...q]];
 }

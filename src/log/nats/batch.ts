@@ -12,7 +12,7 @@ import type { AppendOutcome, LogEntry } from '../log.js';
 /** JetStream error codes: a wrong last sequence, per subject, and its variants. */
 const STALE_CODES = new Set([10071, 10164]);
 /** Refusals that pass by themselves: no leader, out of resources for now, batch slots taken, batch abandoned. */
-const PASSING_CODES = new Set([10008, 10009, 10023, 10039, 10074, 10077, 10176, 10179, 10199, 10210, 10211]);
+const PASSING_CODES = new Set([10008, 10009, 10023, 10039, 10074, 10077, 10176, 10210, 10211]);
 
 interface BatchReply {
   readonly seq?: number;

@@ -46,7 +46,8 @@ export class NatsLog implements Log {
       const cause = `maximum payload exceeded: ${large.payload.byteLength} bytes on ${large.subject}`;
       return Promise.resolve({ outcome: 'refused', cause, retry: false });
     }
-    const id = `${this.#options.writer}-${this.#options.stream}-${++this.#batches}`;
+    // The server takes ids of up to 64 characters, and keeps those of each stream apart.
+    const id = `${this.#options.writer}-${++this.#batches}`;
     return publishBatch(this.#connection, id, entries, this.#options.ackTimeoutMs ?? 10_000);
   }
 
@@ -74,7 +75,8 @@ export class NatsLog implements Log {
   }
 
   async purge(subject: string, belowSeq: number): Promise<void> {
-    await this.#jsm.streams.purge(this.#options.stream, { filter: subject, seq: belowSeq });
+    // Sequence 0 would mean all of them to the server.
+    if (belowSeq > 1) await this.#jsm.streams.purge(this.#options.stream, { filter: subject, seq: belowSeq });
   }
 
   async lastSeq(): Promise<number> {

@@ -1,0 +1,147 @@
+/**
+ * An engine for measuring, wired as `src/cli/engine.ts` wires it, except that the node starts when the bench says so:
+ * embedded nats-server (`sync_interval: always`), LMDB snapshots, the publisher of side outputs, all on a new folder.
+ */
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { marketActors } from '../actors/index.js';
+import { Registry } from '../src/actor/registry.js';
+import { CONFIG_FOLDER } from '../src/cli/package-root.js';
+import { systemClock } from '../src/core/clock.js';
+import { formatDuration } from '../src/core/duration.js';
+import { Producer } from '../src/ingest/producer.js';
+import { loadRegion, type RegionConfig } from '../src/ingest/region.js';
+import { connectNats, ensureStreams } from '../src/log/nats/connect.js';
+import { NatsLog } from '../src/log/nats/nats-log.js';
+import { startEmbeddedServer } from '../src/log/nats/server/embedded.js';
+import { locateNatsServer } from '../src/log/nats/server/locate.js';
+import { Subjects } from '../src/log/subjects.js';
+import type { LinearModel } from '../src/model/linear.js';
+import { loadLinearModel } from '../src/model/load.js';
+import { Node } from '../src/node/node.js';
+import { Publisher, sideTarget } from '../src/serve/publisher.js';
+import { LmdbStore } from '../src/state/lmdb/lmdb-store.js';
+
+export interface Market {
+  readonly config: RegionConfig;
+  readonly model: LinearModel;
+  readonly registry: Registry;
+}
+
+/** Region `sf` and its actors. Terms of the model that ask for a window that there is not are left out. */
+export async function loadMarket(options: {
+  partitions?: number | undefined;
+  windowsMs?: readonly number[] | undefined;
+}): Promise<Market> {
+  const loaded = await loadRegion({ name: 'sf', dir: join(CONFIG_FOLDER, 'regions') });
+  const config: RegionConfig = {
+    ...loaded,
+    partitions: options.partitions ?? loaded.partitions,
+    windowsMs: [...(options.windowsMs ?? loaded.windowsMs)],
+  };
+  const windows = config.windowsMs.map(formatDuration);
+  const whole = await loadLinearModel(join(CONFIG_FOLDER, 'models', `${config.model}.json`));
+  const features = whole.features.filter(
+    ({ window, transform }) =>
+      windows.includes(window) && (transform.kind !== 'ratio' || windows.includes(transform.over.window)),
+  );
+  const model = { ...whole, features };
+  return { config, model, registry: new Registry(marketActors({ ...config, model })) };
+}
+
+export interface Stack {
+  readonly market: Market;
+  readonly subjects: Subjects;
+  readonly log: NatsLog;
+  readonly serverPid: number;
+  /** Rejects when a part fails; never resolves. */
+  readonly failed: Promise<never>;
+  logOf(stream: string): NatsLog;
+  newProducer(): Producer;
+  startNode(): Promise<Node>;
+  close(): Promise<void>;
+}
+
+export async function openStack(market: Market): Promise<Stack> {
+  const { config, registry } = market;
+  const { partitions } = config;
+  const subjects = new Subjects(config.name);
+  const opened: (() => Promise<unknown>)[] = [];
+  const close = async (): Promise<void> => {
+    for (let undo = opened.pop(); undo !== undefined; undo = opened.pop()) await undo();
+  };
+  try {
+    let fail: (error: unknown) => void = () => undefined;
+    const failed = new Promise<never>((_, reject) => {
+      fail = reject;
+    });
+    failed.catch(() => undefined);
+
+    const folder = await mkdtemp(join(tmpdir(), 'groundswell-bench-'));
+    opened.push(() => rm(folder, { recursive: true, force: true }));
+    const { path: binary } = await locateNatsServer({});
+    const server = await startEmbeddedServer({ dataDir: folder, binary, clock: systemClock });
+    opened.push(() => server.stop());
+    const { connection, jsm } = await connectNats(server, 'groundswell bench');
+    opened.push(() => connection.close());
+    await ensureStreams(jsm, subjects, partitions);
+    const writer = randomUUID();
+    const logOf = (stream: string): NatsLog => new NatsLog(connection, jsm, { stream, writer });
+    const log = logOf(subjects.engineStream);
+
+    const newProducer = (): Producer =>
+      new Producer({
+        log,
+        subjects,
+        registry,
+        clock: systemClock,
+        partitions,
+        id: 'bench',
+        mode: 'replay',
+        outOfOrderBoundMs: config.outOfOrderBoundMs,
+        frameEvents: config.limits.frameEvents,
+      });
+
+    const startNode = async (): Promise<Node> => {
+      const store = await LmdbStore.open(join(folder, 'snapshots'), { region: config.name, partitions });
+      opened.push(() => store.close());
+      const node = new Node({
+        log,
+        store,
+        subjects,
+        clock: systemClock,
+        registry,
+        partitions,
+        partition: {
+          writer,
+          time: { outOfOrderBoundMs: config.outOfOrderBoundMs, idleTimeoutMs: config.idleTimeoutMs },
+          paneMs: config.windowsMs[0]!,
+          duplicateWindowMs: config.duplicateWindowMs,
+        },
+        limits: {
+          turnBytes: config.limits.turnBytes,
+          uncommittedEventsMax: config.limits.stepEvents,
+          batchBytesMax: config.limits.commitBytes,
+          residentActorsMax: config.limits.residentActors,
+        },
+      });
+      opened.push(() => node.stop());
+      await node.start();
+      node.finished.catch(fail);
+      const target = sideTarget(logOf(subjects.sideStream), subjects);
+      for (let partition = 0; partition < partitions; partition++) {
+        const publisher = new Publisher({ source: log, target, subjects, partition, clock: systemClock });
+        await publisher.start();
+        opened.push(() => publisher.stop());
+        publisher.finished.catch(fail);
+      }
+      return node;
+    };
+    return { market, subjects, log, serverPid: server.pid, failed, logOf, newProducer, startNode, close };
+  } catch (error) {
+    await close().catch(() => undefined);
+    throw error;
+  }
+}

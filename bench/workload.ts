@@ -1,0 +1,132 @@
+/**
+ * The canonical workload: drivers spread evenly over a region's cover, each with a ping about every five seconds,
+ * moving a little, changing status now and then. A function of its options alone: the same seed gives the same events
+ * on every machine. Events come checked, as `EventChecker` would give them, a tick at a time.
+ */
+import ngeohash from 'ngeohash';
+import { Cover, geohash30, geohash30Text } from '../src/core/geohash.js';
+import type { CellKey } from '../src/core/ids.js';
+import { seededRandom, type Random } from '../src/core/random.js';
+import type { ActorEvent } from '../src/index.js';
+import type { DriverStatus } from '../src/ingest/event.js';
+
+export interface WorkloadOptions {
+  readonly drivers: number;
+  readonly events: number;
+  readonly seed: number;
+  /** Geohash prefixes: drivers start in them and stay in them. */
+  readonly cover: readonly string[];
+}
+
+/** A ping that has passed the checker. */
+export interface Ping extends ActorEvent {
+  readonly type: 'driver.location';
+  readonly driverId: string;
+  readonly lat: number;
+  readonly lon: number;
+  readonly status: DriverStatus;
+  readonly cell: CellKey;
+}
+
+/** Event time of the first tick, ms UTC: a full minute. */
+export const START_MS = Date.UTC(2026, 2, 2, 8);
+const TICK_MS = 100;
+/** A driver pings once in so many ticks, up to a tick early or late. */
+const TICKS_BETWEEN_PINGS = 50;
+/** Furthest way between two pings, degrees: about 13 m/s. */
+const STEP_DEGREES = 0.0006;
+/** Out of so many pings one changes the status, and one the direction. */
+const STATUS_EVERY = 60;
+const TURN_EVERY = 20;
+const NEXT = { open: 'enroute', enroute: 'ontrip', ontrip: 'open', offline: 'open' } as const;
+const OFFLINE_SHARE = 0.05;
+
+interface Driver {
+  readonly id: string;
+  lat: number;
+  lon: number;
+  stepLat: number;
+  stepLon: number;
+  status: DriverStatus;
+}
+
+export class CanonicalWorkload implements AsyncIterable<readonly Ping[]> {
+  readonly #options: WorkloadOptions;
+
+  constructor(options: WorkloadOptions) {
+    this.#options = options;
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<readonly Ping[]> {
+    // Yielding to whoever waits is the consumer's part: it awaits its flushes.
+    for (const tick of this.ticks()) yield await Promise.resolve(tick);
+  }
+
+  /** The events of each tick, in order of arrival; their times are out of order by less than a tick. */
+  *ticks(): Generator<readonly Ping[]> {
+    const { drivers: count, events, seed, cover: prefixes } = this.#options;
+    const random = seededRandom(seed);
+    const cover = new Cover(prefixes);
+    const drivers = Array.from({ length: count }, (_, i) => newDriver(i, prefixes, random));
+    let left = events;
+    for (let tick = 0; left > 0; tick++) {
+      const pings: Ping[] = [];
+      for (let d = tick % TICKS_BETWEEN_PINGS; d < count && left > 0; d += TICKS_BETWEEN_PINGS) {
+        const ts = START_MS + tick * TICK_MS + Math.floor(random.next() * TICK_MS);
+        pings.push(nextPing(drivers[d]!, ts, cover, random));
+        left--;
+      }
+      if (pings.length > 0) yield pings;
+    }
+  }
+}
+
+/** All events of a small workload, as one list: for stages. */
+export function pingsOf(options: WorkloadOptions): Ping[] {
+  return [...new CanonicalWorkload(options).ticks()].flat();
+}
+
+function newDriver(i: number, prefixes: readonly string[], random: Random): Driver {
+  const prefix = prefixes[Math.floor(random.next() * prefixes.length)]!;
+  const [south, west, north, east] = ngeohash.decode_bbox(prefix);
+  const lat = south + (north - south) * (0.001 + 0.998 * random.next());
+  const lon = west + (east - west) * (0.001 + 0.998 * random.next());
+  const status = (['open', 'open', 'enroute', 'ontrip'] as const)[Math.floor(random.next() * 4)]!;
+  const driver: Driver = { id: `d-${i}`, lat, lon, stepLat: 0, stepLon: 0, status };
+  turn(driver, random);
+  return driver;
+}
+
+function nextPing(driver: Driver, ts: number, cover: Cover, random: Random): Ping {
+  const chance = random.next();
+  if (chance < 1 / STATUS_EVERY) {
+    driver.status = random.next() < OFFLINE_SHARE ? 'offline' : NEXT[driver.status];
+  } else if (chance > 1 - 1 / TURN_EVERY) {
+    turn(driver, random);
+  }
+  let lat = degrees(driver.lat + driver.stepLat);
+  let lon = degrees(driver.lon + driver.stepLon);
+  let hash = geohash30(lat, lon);
+  if (!cover.has(hash)) {
+    // At the edge of the cover: stays, and goes back from the next ping on.
+    driver.stepLat = -driver.stepLat;
+    driver.stepLon = -driver.stepLon;
+    lat = degrees(driver.lat);
+    lon = degrees(driver.lon);
+    hash = geohash30(lat, lon);
+  }
+  driver.lat = lat;
+  driver.lon = lon;
+  const { id: driverId, status } = driver;
+  return { type: 'driver.location', driverId, lat, lon, ts, status, cell: geohash30Text(hash) };
+}
+
+function turn(driver: Driver, random: Random): void {
+  driver.stepLat = (2 * random.next() - 1) * STEP_DEGREES;
+  driver.stepLon = (2 * random.next() - 1) * STEP_DEGREES;
+}
+
+/** Five decimals, as trackers give them: a metre. */
+function degrees(value: number): number {
+  return Math.round(value * 1e5) / 1e5;
+}
