@@ -9,7 +9,8 @@
 import { systemClock } from '../src/core/clock.js';
 import { isEventSubject } from '../src/log/subjects.js';
 import { decodeEventFrame } from '../src/partition/frame.js';
-import { decodeOutput, type OutputFrame } from '../src/partition/output.js';
+import { decodeOutput } from '../src/partition/output.js';
+import { countRows } from '../src/partition/row-block.js';
 import { readToEnd, type LogMessage, type LogReader } from '../src/log/log.js';
 import { OutputReader, sumCounter } from '../src/serve/output-reader.js';
 import type { Producer } from '../src/ingest/producer.js';
@@ -73,11 +74,10 @@ export async function runEndToEnd(
 ): Promise<{ timing: EngineTiming; result: Result }> {
   const stack = await openStack(market);
   try {
-    const node = await stack.startNode();
+    const node = await stack.newNode();
+    await node.start();
     const run = new EngineRun(stack, node, size.events);
-    const reading = run.readUntilFinal();
-    await Promise.race([run.produce(size), reading, stack.failed]);
-    await Promise.race([reading, stack.failed]);
+    await run.finish(produce(stack, size));
     return { timing: run.timing(), result: await resultOf(stack, run) };
   } finally {
     await stack.close();
@@ -91,7 +91,9 @@ export async function runAlone(
 ): Promise<{ alone: Alone; result: Result }> {
   const stack = await openStack(market);
   try {
-    const { producer, seconds: producing } = await produceAll(stack, size);
+    const startedMs = systemClock.monotonic();
+    const producer = await produce(stack, size);
+    const producing = (systemClock.monotonic() - startedMs) / 1000;
     const raw = await drain(stack, (message) => message.payload.byteLength);
     const none = await drain(stack, ({ subject, payload }) =>
       isEventSubject(subject) ? decodeEventFrame(payload).events.length : 0,
@@ -101,11 +103,10 @@ export async function runAlone(
         `the null reader saw ${none.sum} events of ${size.events}: nothing here is to be believed`,
       );
 
-    const startedMs = systemClock.monotonic();
-    const node = await stack.startNode();
-    const run = new EngineRun(stack, node, size.events, startedMs);
-    run.ended(producer);
-    await Promise.race([run.readUntilFinal(), stack.failed]);
+    const node = await stack.newNode();
+    const run = new EngineRun(stack, node, size.events);
+    await node.start();
+    await run.finish(Promise.resolve(producer));
     return {
       alone: {
         producer: timingOf(size.events, producing),
@@ -121,53 +122,51 @@ export async function runAlone(
   }
 }
 
-/** One engine at work on the workload, watched through what it commits to `out`. */
+/** Sends the whole workload. Resolves when the stream has it. */
+async function produce(stack: Stack, { drivers, events, seed }: CanonicalSize): Promise<Producer> {
+  const producer = stack.newProducer();
+  const { cover } = stack.market.config;
+  for await (const pings of new CanonicalWorkload({ drivers, events, seed, cover })) {
+    for (const ping of pings) producer.offer(ping);
+    if (producer.full) await producer.flush();
+  }
+  await producer.flush();
+  return producer;
+}
+
+/** One engine at work on the workload, watched through what it commits to `out`. The clock starts with it. */
 class EngineRun {
   readonly #stack: Stack;
   readonly #node: Node;
   readonly #events: number;
   readonly #outputs: OutputReader;
-  readonly #startedMs: number;
+  readonly #startedMs = systemClock.monotonic();
   readonly #cpu: CpuMeter;
   #cpuUsed: CpuSeconds = { process: 0, server: 0 };
-  #latestMs = Number.POSITIVE_INFINITY;
   #untilMs = Number.POSITIVE_INFINITY;
+  #reached: () => void = () => undefined;
+  #finished = false;
   #producedSeconds = 0;
-  #lastMinuteSeconds = Number.NaN;
-  #seconds = Number.NaN;
+  #lastMinuteSeconds = 0;
+  #seconds = 0;
   #rows = 0;
 
-  constructor(stack: Stack, node: Node, events: number, startedMs = systemClock.monotonic()) {
+  constructor(stack: Stack, node: Node, events: number) {
     this.#stack = stack;
     this.#node = node;
     this.#events = events;
     this.#outputs = new OutputReader(stack.log, stack.subjects);
-    this.#startedMs = startedMs;
     this.#cpu = new CpuMeter(stack.serverPid);
   }
 
-  async produce(size: CanonicalSize): Promise<void> {
-    this.ended(await produce(this.#stack, size));
-    this.#producedSeconds = this.#elapsed();
-    this.#outputs.wake();
-  }
-
-  /** Nothing more is produced: from now on there is a time at which everything is final. */
-  ended(producer: Producer): void {
-    this.#latestMs = producer.latestMs!;
-    this.#untilMs = closeMs(producer);
-  }
-
-  async readUntilFinal(): Promise<void> {
-    for await (const frames of this.#outputs.frames(1)) {
-      for (const { rows } of frames) this.#rows += rows.length;
-      const closedMs = this.#closedMs();
-      if (Number.isNaN(this.#lastMinuteSeconds) && closedMs >= this.#latestMs)
-        this.#lastMinuteSeconds = this.#elapsed();
-      if (closedMs >= this.#untilMs) break;
-    }
-    this.#seconds = this.#elapsed();
-    this.#cpuUsed = this.#cpu.read();
+  /** Lets time run out behind what is produced; resolves when every window is final in `out`. */
+  async finish(producing: Promise<Producer>): Promise<void> {
+    const { failed } = this.#stack;
+    const failing = Promise.race([failed, this.#node.finished]);
+    const reading = this.#read();
+    await Promise.race([this.#runOut(producing), reading, failing]);
+    await Promise.race([reading, failing]);
+    if (!this.#finished) throw new Error('the node stopped before every window was final');
   }
 
   timing(): EngineTiming {
@@ -191,6 +190,39 @@ class EngineRun {
     return { taken: this.#node.stats.events - late - sumCounter(progress, 'repeated'), late };
   }
 
+  async #runOut(producing: Promise<Producer>): Promise<void> {
+    const producer = await producing;
+    this.#producedSeconds = this.#elapsed();
+    const lastMinuteMs = (Math.floor(producer.latestMs! / MINUTE_MS) + 1) * MINUTE_MS;
+    await producer.advanceTo(lastMinuteMs);
+    await this.#closed(lastMinuteMs);
+    this.#lastMinuteSeconds = this.#elapsed();
+    await producer.end(lastMinuteMs + CLOSE_AFTER_MS);
+    await this.#closed(lastMinuteMs + CLOSE_AFTER_MS);
+    this.#seconds = this.#elapsed();
+    this.#cpuUsed = this.#cpu.read();
+    this.#finished = true;
+    this.#outputs.wake();
+  }
+
+  /** Resolves when the last stage is closed up to a time in every partition, and the rows of that are read. */
+  #closed(untilMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#untilMs = untilMs;
+      this.#reached = resolve;
+      this.#outputs.wake();
+    });
+  }
+
+  async #read(): Promise<void> {
+    for await (const frames of this.#outputs.frames(1)) {
+      if (this.#finished) return;
+      for (const { blocks } of frames)
+        for (const block of blocks) this.#rows += countRows(block, Number.NEGATIVE_INFINITY);
+      if (this.#closedMs() >= this.#untilMs) this.#reached();
+    }
+  }
+
   /** Event time up to which the last stage is closed in every partition. */
   #closedMs(): number {
     const progress = [...this.#outputs.progress.values()];
@@ -201,30 +233,6 @@ class EngineRun {
   #elapsed(): number {
     return (systemClock.monotonic() - this.#startedMs) / 1000;
   }
-}
-
-function closeMs(producer: Producer): number {
-  return Math.ceil(producer.latestMs! / MINUTE_MS) * MINUTE_MS + CLOSE_AFTER_MS;
-}
-
-async function produce(stack: Stack, { drivers, events, seed }: CanonicalSize): Promise<Producer> {
-  const producer = stack.newProducer();
-  const { cover } = stack.market.config;
-  for await (const pings of new CanonicalWorkload({ drivers, events, seed, cover })) {
-    for (const ping of pings) producer.offer(ping);
-    if (producer.full) await producer.flush();
-  }
-  await producer.end(closeMs(producer));
-  return producer;
-}
-
-async function produceAll(
-  stack: Stack,
-  size: CanonicalSize,
-): Promise<{ producer: Producer; seconds: number }> {
-  const startedMs = systemClock.monotonic();
-  const producer = await produce(stack, size);
-  return { producer, seconds: (systemClock.monotonic() - startedMs) / 1000 };
 }
 
 /** Reads the inputs of all partitions to their end, as a node does; gives the sum of what `use` gave. */
@@ -270,8 +278,7 @@ async function resultOf(stack: Stack, run: EngineRun): Promise<Result> {
   const rows: Record<string, number> = {};
   for (let p = 0; p < stack.market.config.partitions; p++) {
     for await (const { payload } of readToEnd(stack.log, stack.subjects.out(p), 1)) {
-      const frame: OutputFrame = decodeOutput(payload);
-      for (const row of frame.rows) {
+      for (const row of decodeOutput(payload).rows) {
         digest.add(row);
         const kind = `${row.level} ${row.window}`;
         rows[kind] = (rows[kind] ?? 0) + 1;

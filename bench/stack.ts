@@ -56,11 +56,12 @@ export interface Stack {
   readonly subjects: Subjects;
   readonly log: NatsLog;
   readonly serverPid: number;
-  /** Rejects when a part fails; never resolves. */
+  /** Rejects when the server or a publisher fails; never resolves. */
   readonly failed: Promise<never>;
   logOf(stream: string): NatsLog;
   newProducer(): Producer;
-  startNode(): Promise<Node>;
+  /** A node that has everything but its start, and the publisher of what it will say. */
+  newNode(): Promise<Node>;
   close(): Promise<void>;
 }
 
@@ -104,7 +105,7 @@ export async function openStack(market: Market): Promise<Stack> {
         frameEvents: config.limits.frameEvents,
       });
 
-    const startNode = async (): Promise<Node> => {
+    const newNode = async (): Promise<Node> => {
       const store = await LmdbStore.open(join(folder, 'snapshots'), { region: config.name, partitions });
       opened.push(() => store.close());
       const node = new Node({
@@ -127,9 +128,6 @@ export async function openStack(market: Market): Promise<Stack> {
           residentActorsMax: config.limits.residentActors,
         },
       });
-      opened.push(() => node.stop());
-      await node.start();
-      node.finished.catch(fail);
       const target = sideTarget(logOf(subjects.sideStream), subjects);
       for (let partition = 0; partition < partitions; partition++) {
         const publisher = new Publisher({ source: log, target, subjects, partition, clock: systemClock });
@@ -137,9 +135,10 @@ export async function openStack(market: Market): Promise<Stack> {
         opened.push(() => publisher.stop());
         publisher.finished.catch(fail);
       }
+      opened.push(() => node.stop());
       return node;
     };
-    return { market, subjects, log, serverPid: server.pid, failed, logOf, newProducer, startNode, close };
+    return { market, subjects, log, serverPid: server.pid, failed, logOf, newProducer, newNode, close };
   } catch (error) {
     await close().catch(() => undefined);
     throw error;

@@ -6,7 +6,8 @@ import { decode } from './decode.js';
 import { geohash } from './geohash.js';
 import { handler } from './handler.js';
 import { lmdb } from './lmdb.js';
-import { outputDecode, outputEncode } from './output.js';
+import { outputEncode } from './output-encode.js';
+import { outputRead } from './output-read.js';
 import { pack } from './pack.js';
 import { publish } from './publish.js';
 import { route } from './route.js';
@@ -24,7 +25,7 @@ export const STAGES: readonly Stage[] = [
   score,
   commit,
   outputEncode,
-  outputDecode,
+  outputRead,
   lmdb,
   publish,
 ];

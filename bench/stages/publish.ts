@@ -2,6 +2,7 @@
  * What does it cost to publish a row as a message of its own, in atomic batches, server's work included? Baseline: the
  * same messages published one by one, as many under way as a batch holds.
  */
+import { RowBlocks } from '../../src/partition/row-block.js';
 import { aggregateTarget } from '../../src/serve/publisher.js';
 import type { Stage } from '../stage.js';
 import { openStack } from '../stack.js';
@@ -19,7 +20,9 @@ export const publish: Stage = {
     const stack = await openStack(market);
     const log = stack.logOf(stack.subjects.aggregateStream);
     const target = aggregateTarget(log, stack.subjects);
-    const entries = target.messagesOf({ progress: null, rows, sides: [] });
+    const blocks = new RowBlocks();
+    for (const row of rows) blocks.add(row);
+    const entries = target.messagesOf({ progress: null, rows, blocks: blocks.take(), sides: [] });
     const singles = entries.slice(0, SINGLES);
     const append = async (batch: typeof entries): Promise<number> => {
       const outcome = await log.append(batch);

@@ -4,6 +4,7 @@ import { actorId } from '../../src/core/ids.js';
 import type { Row } from '../../src/index.js';
 import { encodeEventFrame, type EventFrame } from '../../src/partition/frame.js';
 import { Partition } from '../../src/partition/partition.js';
+import { rowsOf } from '../../src/partition/row-block.js';
 import type { StageSize } from '../stage.js';
 import { loadMarket, type Market } from '../stack.js';
 import { pingsOf, type Ping } from '../workload.js';
@@ -80,7 +81,7 @@ export async function sampleRows(size: StageSize, rowsMax: number): Promise<{ ma
   frames.forEach((frame, i) => partition.acceptEvents(frame, i + 1, 0));
   // Each stage closes behind the one below it.
   for (let stage = 0; stage < market.registry.stages; stage++) partition.advance(0);
-  const rows = [...partition.takeCommit()!.rows];
+  const rows = rowsOf(partition.takeCommit()!.blocks);
   // Evenly out of all, so that every window and level is there.
   const step = Math.max(1, Math.floor(rows.length / rowsMax));
   return { market, rows: rows.filter((_, i) => i % step === 0).slice(0, rowsMax) };

@@ -69,7 +69,7 @@ function stagesOf(byType: ReadonlyMap<string, AnyBehaviour>): Map<string, number
     const known = stage.get(type);
     if (known !== undefined) return known;
     if (path.includes(type)) {
-      const cycle = [type, ...path.slice(0, path.indexOf(type) + 1)].reverse().join(' → ');
+      const cycle = [type, ...path.slice(0, path.indexOf(type) + 1)].join(' → ');
       throw refuse(
         `The sends ${cycle} form a cycle, so no window of it could ever close. Declare one of them async.`,
       );

@@ -10,6 +10,7 @@ import type { NatsConnection } from 'nats';
 import { marketActors } from '../../actors/index.js';
 import { Registry } from '../actor/registry.js';
 import { systemClock } from '../core/clock.js';
+import { GroundswellError } from '../core/errors.js';
 import { loadRegion, type RegionConfig } from '../ingest/region.js';
 import { connectNats, ensureStreams, type NatsTarget } from '../log/nats/connect.js';
 import { NatsLog } from '../log/nats/nats-log.js';
@@ -34,7 +35,7 @@ export interface EngineOptions {
   /** Publish rows one by one on the aggregate subjects. */
   readonly publishRows: boolean;
   /** Steps of getting ready, for people. */
-  onProgress(line: string): void;
+  readonly onProgress: (line: string) => void;
 }
 
 export interface Engine {
@@ -74,7 +75,12 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   /** What was opened, in order: closed in the opposite one. */
   const opened: (() => Promise<unknown>)[] = [];
   const close = async (): Promise<void> => {
-    for (let undo = opened.pop(); undo !== undefined; undo = opened.pop()) await undo();
+    let failure: unknown;
+    for (let undo = opened.pop(); undo !== undefined; undo = opened.pop()) {
+      // One part that fails to close must not keep the others open.
+      await undo().catch((error: unknown) => (failure ??= error));
+    }
+    if (failure !== undefined) throw asError(failure);
   };
   try {
     let fail: (error: unknown) => void = () => undefined;
@@ -101,8 +107,15 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       opened.push(() => opening.close());
       store = opening;
       const server = await startServer(dataDir, options.onProgress);
-      opened.push(() => server.stop());
-      target = server;
+      let stopping = false;
+      opened.push(async () => {
+        stopping = true;
+        await server.stop();
+      });
+      server.exited.then(({ code, signal }) => {
+        if (!stopping) fail(serverGone(code, signal, server.logFile));
+      }, fail);
+      target = { url: server.url, user: server.user, password: server.password };
     }
     const writer = randomUUID();
     const { connection, jsm } = await connectNats(target, `groundswell ${config.name}`);
@@ -113,11 +126,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
 
     let node: Node | undefined;
     if (store !== undefined) {
-      node = newNode(config, registry, subjects, log, store, writer);
-      const starting = node;
-      opened.push(() => starting.stop());
-      await node.start();
-      node.finished.catch(fail);
+      // Opened before the node, and so closed after it: its last commit is published too.
       const targets: PublishTarget[] = [sideTarget(logOf(subjects.sideStream), subjects)];
       if (options.publishRows) targets.push(aggregateTarget(logOf(subjects.aggregateStream), subjects));
       for (const publishTarget of targets) {
@@ -134,12 +143,31 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
           publisher.finished.catch(fail);
         }
       }
+      const starting = newNode(config, registry, subjects, log, store, writer);
+      opened.push(() => starting.stop());
+      await starting.start();
+      starting.finished.catch(fail);
+      node = starting;
     }
     return { config, subjects, registry, log, node, failed, close };
   } catch (error) {
     await close().catch(() => undefined);
     throw error;
   }
+}
+
+function serverGone(code: number | null, signal: string | null, logFile: string): GroundswellError {
+  return new GroundswellError(
+    'GS_NATS_START',
+    `The embedded nats-server ended (${signal ?? `exit code ${code ?? '?'}`}).`,
+    {
+      remedy: `Read ${logFile}, then run the same command again: nothing that was committed is lost.`,
+    },
+  );
+}
+
+function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown));
 }
 
 async function startServer(dataDir: string, onProgress: (line: string) => void): Promise<EmbeddedServer> {
@@ -178,6 +206,7 @@ function newNode(
       uncommittedEventsMax: limits.stepEvents,
       batchBytesMax: limits.commitBytes,
       residentActorsMax: limits.residentActors,
+      historyMs: config.historyMs,
     },
   });
 }

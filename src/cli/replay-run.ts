@@ -214,9 +214,17 @@ class Replay {
       this.#firstMs = Math.floor(event.ts / MINUTE_MS) * MINUTE_MS;
       this.#begin();
     }
+    if (!this.#producer.offer(event)) {
+      this.#refuse(
+        event.type,
+        'unneeded',
+        `line ${line}: no behaviour receives ${event.type}`,
+        JSON.stringify(raw),
+      );
+      return 0;
+    }
     this.#events++;
     this.#accepted++;
-    this.#producer.offer(event);
     const { speed } = this.#options;
     if (!Number.isFinite(speed)) return 0;
     this.#paceFromMs ??= systemClock.monotonic() - event.ts / speed;

@@ -23,9 +23,14 @@ export async function stoppable<T>(close: () => Promise<void>, work: () => Promi
   };
   for (const name of SIGNALS) process.on(name, handler);
   try {
-    return await Promise.race([work(), interrupted]);
-  } finally {
+    const result = await Promise.race([work(), interrupted]);
     await close();
+    return result;
+  } catch (error) {
+    // What ended the work is what people need to know, not what closing after it ran into.
+    await close().catch(() => undefined);
+    throw error;
+  } finally {
     for (const name of SIGNALS) process.removeListener(name, handler);
   }
 }

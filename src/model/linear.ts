@@ -114,18 +114,18 @@ export class LinearScorer {
 
   #term(i: number, input: ArrayLike<number>): number {
     const x = input[this.#first[i]!]!;
-    switch (this.#kinds[i]) {
-      case 1:
+    switch (TRANSFORMS[this.#kinds[i]!]!) {
+      case 'log1p':
         return Math.log1p(Math.max(0, x));
-      case 2:
+      case 'sqrt':
         return Math.sqrt(Math.max(0, x));
-      case 3:
+      case 'clip':
         return Math.min(this.#b[i]!, Math.max(this.#a[i]!, x));
-      case 4:
+      case 'standardize':
         return (x - this.#a[i]!) / this.#b[i]!;
-      case 5:
+      case 'ratio':
         return x / Math.max(input[this.#second[i]!]!, this.#a[i]!);
-      default:
+      case 'identity':
         return x;
     }
   }

@@ -43,18 +43,25 @@ type Whose = 'ours' | 'theirs' | 'nobody';
 export class GroupCommit {
   readonly #options: GroupCommitOptions;
   readonly #journalSeq = new Map<number, number>();
+  readonly #inputSeq = new Map<number, number>();
 
   constructor(options: GroupCommitOptions) {
     this.#options = options;
   }
 
   /** Says where a partition's journal stands after its recovery. */
-  track(partition: number, journalSeq: number): void {
+  track(partition: number, journalSeq: number, inputSeq = 0): void {
     this.#journalSeq.set(partition, journalSeq);
+    this.#inputSeq.set(partition, inputSeq);
   }
 
   journalSeq(partition: number): number {
     return this.#journalSeq.get(partition) ?? 0;
+  }
+
+  /** Log sequence of the last input of a partition that is committed. */
+  inputSeq(partition: number): number {
+    return this.#inputSeq.get(partition) ?? 0;
   }
 
   /** @throws GroundswellError GS_LOG when the stream refuses for good or never answers */
@@ -89,6 +96,7 @@ export class GroupCommit {
       const { partition } = encoded.commit;
       const journalSeq = firstSeq + batch.journalAt.get(partition)!.last;
       this.#journalSeq.set(partition, journalSeq);
+      this.#inputSeq.set(partition, encoded.commit.entry.control.inputSeq);
       return { partition, encoded, journalSeq };
     });
   }

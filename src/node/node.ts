@@ -5,7 +5,7 @@
  */
 import type { Registry } from '../actor/registry.js';
 import type { Clock } from '../core/clock.js';
-import { GroundswellError } from '../core/errors.js';
+import { GroundswellError, messageOf } from '../core/errors.js';
 import type { Log, LogReader } from '../log/log.js';
 import { isEventSubject, type Subjects } from '../log/subjects.js';
 import { Partition, type PartitionConfig } from '../partition/partition.js';
@@ -13,6 +13,7 @@ import type { SnapshotStore } from '../state/store.js';
 import { encodeCommit, type EncodedCommit } from './batch-assembly.js';
 import { GroupCommit, type CommitResult } from './group-commit.js';
 import { recoverPartition } from './recover.js';
+import { Retention } from './retention.js';
 import { Snapshotter } from './snapshotter.js';
 import { Wakeup } from './wakeup.js';
 
@@ -31,6 +32,8 @@ export interface NodeLimits {
   readonly pendingSnapshotActorsMax: number;
   /** How often time is looked at when nothing comes, ms. */
   readonly tickMs: number;
+  /** How long committed inputs are kept, ms. */
+  readonly historyMs: number;
 }
 
 export const DEFAULT_LIMITS: NodeLimits = {
@@ -42,6 +45,7 @@ export const DEFAULT_LIMITS: NodeLimits = {
   idleSteps: 10_000,
   pendingSnapshotActorsMax: 500_000,
   tickMs: 200,
+  historyMs: 24 * 3_600_000,
 };
 
 export interface NodeOptions {
@@ -70,7 +74,10 @@ export interface NodeStats {
   batchBytes: number;
   rows: number;
   entriesRecovered: number;
+  retentionFailures: number;
 }
+
+const RETENTION_EVERY_MS = 60_000;
 
 interface Owned {
   readonly partition: Partition;
@@ -89,6 +96,7 @@ export class Node {
     batchBytes: 0,
     rows: 0,
     entriesRecovered: 0,
+    retentionFailures: 0,
   };
   readonly #options: NodeOptions;
   readonly #limits: NodeLimits;
@@ -96,16 +104,23 @@ export class Node {
   readonly #groupCommit: GroupCommit;
   readonly #snapshotter: Snapshotter;
   readonly #wakeup: Wakeup;
+  readonly #retention: Retention;
+  #tending: Promise<void> | undefined;
   #inFlight: Promise<void> | undefined;
   #held: EncodedCommit[] = [];
   #stopping = false;
-  #failure: unknown;
+  #failure: Error | undefined;
   #running: Promise<void> | undefined;
 
   constructor(options: NodeOptions) {
     this.#options = options;
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.#wakeup = new Wakeup(options.clock);
+    this.#retention = new Retention({
+      ...options,
+      historyMs: this.#limits.historyMs,
+      everyMs: RETENTION_EVERY_MS,
+    });
     this.#groupCommit = new GroupCommit({ ...options, writer: options.partition.writer });
     this.#snapshotter = new Snapshotter({
       store: options.store,
@@ -163,7 +178,7 @@ export class Node {
       store.source(id),
       recovered,
     );
-    this.#groupCommit.track(id, journalSeq);
+    this.#groupCommit.track(id, journalSeq, partition.inputSeq);
     this.#snapshotter.track(id, recovered.control?.commit ?? 0);
     const reader = await log.read(subjects.inputs(id), partition.inputSeq + 1, () => {
       this.#wakeup.wake();
@@ -176,21 +191,26 @@ export class Node {
       while (!this.#stopping) {
         this.#wakeup.arm();
         const worked = this.#turn();
-        if (this.#failure !== undefined) throw this.#failure;
-        if (this.#snapshotter.failure !== undefined) throw this.#snapshotter.failure;
+        this.#throwFailure();
         if (worked) await immediate();
         else await this.#wakeup.wait(this.#limits.tickMs);
       }
       await this.#inFlight;
-      if (this.#failure !== undefined) throw this.#failure;
+      this.#throwFailure();
       this.#startCommit();
       await this.#inFlight;
-      if (this.#failure !== undefined) throw this.#failure;
+      this.#throwFailure();
       await this.#snapshotter.flush();
     } finally {
       await this.#inFlight;
+      await this.#tending;
       for (const { reader } of this.#owned.values()) await reader.close();
     }
+  }
+
+  #throwFailure(): void {
+    const failure = this.#failure ?? this.#snapshotter.failure;
+    if (failure !== undefined) throw failure;
   }
 
   /** One turn: input and time for every partition, then a commit if none is in flight. True when anything was done. */
@@ -206,6 +226,7 @@ export class Node {
     }
     if (this.#startCommit()) worked = true;
     this.#passivate();
+    this.#tend();
     return worked;
   }
 
@@ -275,7 +296,7 @@ export class Node {
       },
       (error: unknown) => {
         this.#inFlight = undefined;
-        this.#failure = error;
+        this.#failure = error instanceof Error ? error : new Error(String(error));
         this.#wakeup.wake();
       },
     );
@@ -294,6 +315,20 @@ export class Node {
         `Another process committed to partition ${fenced.join(', ')} of ${this.#options.subjects.region}.`,
       );
     }
+  }
+
+  /** Removes inputs that history no longer holds; what cannot be removed now is at the next time. */
+  #tend(): void {
+    if (this.#tending !== undefined) return;
+    const committed = new Map([...this.#owned.keys()].map((id) => [id, this.#groupCommit.inputSeq(id)]));
+    this.#tending = this.#retention.tend(committed).then(
+      () => (this.#tending = undefined),
+      (error: unknown) => {
+        this.#tending = undefined;
+        this.stats.retentionFailures++;
+        this.#options.onRetry?.(messageOf(error), 1);
+      },
+    );
   }
 
   #passivate(): void {

@@ -57,7 +57,7 @@ export class Dispatcher implements ActorContext {
       );
     }
     this.#call(actor, name, () => {
-      handler.handle(actor.state, body as never, this, atMs);
+      handler.handle(actor.state, body, this, atMs);
     });
   }
 
@@ -125,7 +125,7 @@ export class Dispatcher implements ActorContext {
     const here =
       typeof declared === 'string' && partitionOf(to, this.#here.partitions) === this.#here.partition;
     const outbox = here ? this.#here.local[target.stage]! : this.#here.remote;
-    outbox.put(to, name, atMs, body, target.behaviour.messages?.[name]?.combine as never);
+    outbox.put(to, name, atMs, body, target.behaviour.messages?.[name]);
   }
 
   schedule(timer: string, atMs: number): void {

@@ -6,7 +6,10 @@ import type { ActorId } from '../core/ids.js';
 import { partitionOf } from '../core/hash.js';
 import type { MailMessage } from './frame.js';
 
-type Combine = (into: unknown, from: unknown) => unknown;
+/** What the outbox needs to know of a message's receiver. */
+interface Mergeable {
+  combine?(into: unknown, from: unknown): unknown;
+}
 
 interface Slot {
   readonly name: string;
@@ -21,16 +24,16 @@ export class Outbox {
     return this.#slots.size;
   }
 
-  put(to: ActorId, name: string, atMs: number, body: unknown, combine: Combine | undefined): void {
+  put(to: ActorId, name: string, atMs: number, body: unknown, receiver: Mergeable | undefined): void {
     const slots = this.#slots.get(to);
     if (slots === undefined) {
       this.#slots.set(to, [{ name, atMs, body }]);
       return;
     }
-    if (combine !== undefined) {
+    if (receiver?.combine !== undefined) {
       for (const slot of slots) {
         if (slot.atMs === atMs && slot.name === name) {
-          slot.body = combine(slot.body, body);
+          slot.body = receiver.combine(slot.body, body);
           return;
         }
       }

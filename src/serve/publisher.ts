@@ -82,6 +82,9 @@ export class Publisher {
   #cursorSeq = 0;
   #running: Promise<void> = Promise.resolve();
   #stopping = false;
+  /** Sequence of the last output looked at, and of the one after which a stop may end the loop. */
+  #readThrough = 0;
+  #stopAfter = 0;
   #wake: () => void = () => undefined;
   published = 0;
 
@@ -92,6 +95,7 @@ export class Publisher {
   async start(): Promise<void> {
     await this.#loadCursor();
     const { source, subjects, partition } = this.#options;
+    this.#readThrough = this.publishedThrough;
     const from = this.#cursor.messages > 0 ? this.#cursor.seq : this.#cursor.seq + 1;
     this.#reader = await source.read(subjects.out(partition), from, () => {
       this.#wake();
@@ -105,11 +109,17 @@ export class Publisher {
     return this.#running;
   }
 
+  /** Publishes what is committed by now, then ends. */
   async stop(): Promise<void> {
-    this.#stopping = true;
-    this.#wake();
-    await this.#running;
-    await this.#reader?.close();
+    try {
+      const { source, subjects, partition } = this.#options;
+      this.#stopAfter = (await source.last(subjects.out(partition)))?.seq ?? 0;
+      this.#stopping = true;
+      this.#wake();
+      await this.#running;
+    } finally {
+      await this.#reader?.close();
+    }
   }
 
   /** Sequence in the engine's stream up to which all outputs of this partition are out. */
@@ -119,7 +129,7 @@ export class Publisher {
 
   async #loop(): Promise<void> {
     const reader = this.#reader!;
-    while (!this.#stopping) {
+    while (!this.#stopping || this.#readThrough < this.#stopAfter) {
       const woken = new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
@@ -139,11 +149,11 @@ export class Publisher {
           await this.#publish(entries, i + 1 < all.length ? { seq, messages: i + 1 } : { seq, messages: 0 });
           entries = [];
         }
-        if (entries.length === 0) continue;
-        // Frames are gathered into one batch; its cursor stands behind the last of them.
-        const isLast = seq === messages.at(-1)!.seq;
-        if (isLast) await this.#publish(entries, { seq, messages: 0 });
       }
+      // Frames are gathered into one batch; its cursor stands behind the last of them.
+      const lastSeq = messages.at(-1)!.seq;
+      if (entries.length > 0) await this.#publish(entries, { seq: lastSeq, messages: 0 });
+      this.#readThrough = lastSeq;
     }
   }
 

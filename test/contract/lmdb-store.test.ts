@@ -82,8 +82,10 @@ describe('LmdbStore.open', () => {
     expect((await refusalOf(SF)).code).toBe('GS_DATA_NEWER');
   });
 
-  it('refuses a file that is no snapshot with GS_DATA_CORRUPT', async () => {
-    writeFileSync(join(folder, 'data.mdb'), Buffer.alloc(64 * 1024, 'this is no database '));
-    expect((await refusalOf(SF)).code).toBe('GS_DATA_CORRUPT');
+  it('a folder that cannot be opened is GS_DATA_CORRUPT, with its cause', async () => {
+    writeFileSync(join(folder, 'file'), '');
+    const error = await LmdbStore.open(join(folder, 'file', 'snapshots'), SF).catch((e: unknown) => e);
+    expect(error).toMatchObject({ code: 'GS_DATA_CORRUPT' });
+    expect((error as Error).cause).toBeInstanceOf(Error);
   });
 });

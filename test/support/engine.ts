@@ -181,13 +181,22 @@ async function readResults(log: Log, partitions: number, untilMs: number): Promi
       sides.push(...frame.sides);
     }
     const { progress } = outputs;
-    if (progress.size === partitions && [...progress.values()].every((p) => p.closed.at(-1)! >= untilMs)) break;
+    if (progress.size === partitions && [...progress.values()].every((p) => p.closed.at(-1)! >= untilMs))
+      break;
   }
-  return { rows, sides, progress: outputs.progress, count: (name) => sumCounter(outputs.progress.values(), name) };
+  return {
+    rows,
+    sides,
+    progress: outputs.progress,
+    count: (name) => sumCounter(outputs.progress.values(), name),
+  };
 }
 
 /** What the log tells the world now, whoever is still at work. */
-export async function outputsNow(log: Log, partitions: number): Promise<{ rows: Row[]; sides: SideOutput[] }> {
+export async function outputsNow(
+  log: Log,
+  partitions: number,
+): Promise<{ rows: Row[]; sides: SideOutput[] }> {
   const rows: Row[] = [];
   const sides: SideOutput[] = [];
   for (let partition = 0; partition < partitions; partition++) {

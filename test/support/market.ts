@@ -55,7 +55,10 @@ export const session = (riderId: string, ms: number, cell: string, more: object 
   ...more,
 });
 
-const checker = new EventChecker({ cover: new Cover(COVER), nowMs: () => Date.parse('2030-01-01T00:00:00Z') });
+const checker = new EventChecker({
+  cover: new Cover(COVER),
+  nowMs: () => Date.parse('2030-01-01T00:00:00Z'),
+});
 
 /** The event as it comes from the gate, with its cell. */
 export function checked(raw: unknown): ActorEvent {

@@ -37,8 +37,7 @@ export function repeated(rows: readonly Row[]): string[] {
 /** Sum of a feature over the rows of a level and window. */
 export function total(rows: readonly Row[], level: string, window: string, feature: string): number {
   let sum = 0;
-  for (const row of rows)
-    if (row.level === level && row.window === window) sum += row.features[feature] ?? 0;
+  for (const row of rows) if (row.level === level && row.window === window) sum += row.features[feature] ?? 0;
   return sum;
 }
 

@@ -110,10 +110,7 @@ class MemoryReader implements LogReader {
   }
 
   notify(): void {
-    for (const _ of this.#waiting()) {
-      this.#wake();
-      return;
-    }
+    if (this.#waiting().next().done !== true) this.#wake();
   }
 
   take(bytesMax: number): LogMessage[] {

@@ -86,7 +86,7 @@ export class LmdbStore implements SnapshotStore {
         const { actors, timed } = this.#partitions[partition]!;
         for (const [id, change] of changes) {
           if (change.bytes === undefined) actors.removeSync(id);
-          else actors.putSync(id, change.bytes as Buffer);
+          else actors.putSync(id, change.bytes);
           if (change.timed) timed.putSync(id, 1);
           else timed.removeSync(id);
         }

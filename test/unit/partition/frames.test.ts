@@ -1,0 +1,301 @@
+// Hunts: a row, a state or a message lost where a frame is split; a frame that the server refuses; a half taken for the whole.
+import fc from 'fast-check';
+import { Packr } from 'msgpackr';
+import { describe, expect, it } from 'vitest';
+import type { Row } from '../../../src/actor/row.js';
+import { GroundswellError } from '../../../src/core/errors.js';
+import { actorId } from '../../../src/core/ids.js';
+import type { ActorChange } from '../../../src/partition/actor-table.js';
+import {
+  decodeEventFrame,
+  decodeMailFrame,
+  encodeEventFrame,
+  encodeMailFrame,
+  type EventFrame,
+} from '../../../src/partition/frame.js';
+import {
+  decodeControl,
+  encodeControl,
+  encodeJournalEntry,
+  JournalReader,
+  type Control,
+} from '../../../src/partition/journal.js';
+import { decodeOutput, encodeOutput, type Progress, type SideOutput } from '../../../src/partition/output.js';
+import { countRows, RowBlocks, rowsOf, splitBlock, type RowBlock } from '../../../src/partition/row-block.js';
+
+const codeOf = (call: () => unknown): string => {
+  try {
+    call();
+  } catch (error) {
+    expect(error).toBeInstanceOf(GroundswellError);
+    return `${(error as GroundswellError).code}: ${(error as Error).message}`;
+  }
+  return 'not refused';
+};
+const time = fc.integer({ min: 0, max: 2 ** 42 });
+
+describe('event and mail frames', () => {
+  it('an event frame comes back as it was', () => {
+    const event = fc
+      .record(
+        {
+          type: fc.constantFrom('driver.location', 'ride.requested'),
+          ts: time,
+          id: fc.string(),
+          lat: fc.double({ noNaN: true }),
+          note: fc.string({ unit: 'grapheme' }),
+          more: fc.dictionary(fc.stringMatching(/^[a-z]{1,5}$/), fc.integer(), { noNullPrototype: true }),
+        },
+        { requiredKeys: ['type', 'ts'], noNullPrototype: true },
+      )
+      .map((e) => ({ ...e }));
+    const frame: fc.Arbitrary<EventFrame> = fc.record({
+      producer: fc.string(),
+      mode: fc.constantFrom('live' as const, 'replay' as const),
+      seq: fc.nat(),
+      watermarkMs: time,
+      end: fc.boolean(),
+      events: fc.array(event, { maxLength: 8 }),
+    });
+    fc.assert(
+      fc.property(frame, (each) => {
+        expect(decodeEventFrame(encodeEventFrame(each))).toEqual(each);
+      }),
+    );
+  });
+
+  it('a frame stands alone: it can be read without the frames before it', () => {
+    const frames = ['a', 'b'].map((producer): EventFrame => {
+      const events = [{ type: 'session.opened', ts: 1, riderId: producer }];
+      return { producer, mode: 'live', seq: 0, watermarkMs: 1, end: false, events };
+    });
+    const encoded = frames.map(encodeEventFrame);
+    expect(new Packr({ useRecords: true }).unpack(encoded[1]!)).toEqual(expect.arrayContaining(['b']));
+    expect(decodeEventFrame(encoded[1]!)).toEqual(frames[1]);
+    expect(decodeEventFrame(encoded[0]!)).toEqual(frames[0]);
+  });
+
+  it('a mail frame comes back as it was, shares apart', () => {
+    const share = fc.record({
+      from: fc.nat(200),
+      marks: fc.array(time, { maxLength: 5 }),
+      messages: fc.array(
+        fc.tuple(fc.string(), fc.string(), time, fc.oneof(fc.integer(), fc.array(fc.integer()))),
+      ),
+    });
+    fc.assert(
+      fc.property(fc.array(share, { maxLength: 4 }), (shares) => {
+        expect(decodeMailFrame(encodeMailFrame(shares))).toEqual(shares);
+      }),
+    );
+  });
+
+  it('a frame of another format is refused, naming it', () => {
+    const packr = new Packr({ useRecords: true });
+    expect(() => decodeEventFrame(packr.pack([99, 'p', 0, 0, 0, false, []]))).toThrow('99');
+    expect(() => decodeMailFrame(packr.pack([99, []]))).toThrow('99');
+    expect(() => decodeOutput(packr.pack([99, null, [], []]))).toThrow('99');
+  });
+});
+
+const control: Control = {
+  writer: 'node-1',
+  commit: 17,
+  inputSeq: 123_456,
+  watermarkMs: 1_700_000_000_000,
+  producers: new Map([
+    ['replay:a', { mode: 'replay', seq: 5, watermarkMs: 1_700_000_000_000, ended: true }],
+    ['http', { mode: 'live', seq: 0, watermarkMs: Number.MIN_SAFE_INTEGER, ended: false }],
+  ]),
+  marks: [1, 2, 3, 4],
+  closed: [1_700_000_000_000, 60_000],
+  counters: new Map([['late', 3]]),
+};
+
+describe('journal entries', () => {
+  const change = fc.record({
+    key: fc.string({ unit: fc.constantFrom('d', '7', 'é', '司', '😀'), maxLength: 40 }),
+    size: fc.option(fc.nat(300), { nil: undefined }),
+    timed: fc.boolean(),
+  });
+  const changes = fc.array(change, { maxLength: 60 }).map((list) =>
+    list.map(({ key, size, timed }): ActorChange => ({
+      id: actorId('driver', key),
+      bytes: size === undefined ? undefined : new Uint8Array(size).fill(size),
+      timed,
+    })),
+  );
+  const plain = (list: readonly ActorChange[]): unknown =>
+    list.map(({ id, bytes, timed }) => [id, bytes === undefined ? undefined : [...bytes], timed]);
+
+  it('the control record comes back as it was', () => {
+    expect(decodeControl(encodeControl(control))).toEqual(control);
+  });
+
+  it('P2 P8 an entry of any size comes back whole from its last frame, and no frame is over the limit', () => {
+    fc.assert(
+      fc.property(changes, fc.integer({ min: 800, max: 4_000 }), (list, frameBytesMax) => {
+        const frames = encodeJournalEntry({ control, changes: list }, frameBytesMax);
+        for (const frame of frames) expect(frame.byteLength).toBeLessThanOrEqual(frameBytesMax);
+        const reader = new JournalReader();
+        for (const frame of frames.slice(0, -1)) expect(reader.push(frame)).toBeUndefined();
+        const entry = reader.push(frames.at(-1)!)!;
+        expect(entry.control).toEqual(control);
+        expect(plain(entry.changes)).toEqual(plain(list));
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('a reader goes from entry to entry', () => {
+    const list = Array.from({ length: 30 }, (_, i): ActorChange => ({
+      id: actorId('driver', `${i}`),
+      bytes: new Uint8Array(100),
+      timed: false,
+    }));
+    const reader = new JournalReader();
+    const read = [1, 2, 3].flatMap((commit) =>
+      encodeJournalEntry({ control: { ...control, commit }, changes: list.slice(commit) }, 1_000).flatMap(
+        (frame) => reader.push(frame) ?? [],
+      ),
+    );
+    expect(read.map((entry) => [entry.control.commit, entry.changes.length])).toEqual([
+      [1, 29],
+      [2, 28],
+      [3, 27],
+    ]);
+  });
+
+  it('P8 an actor whose record alone is over the limit is GS_FRAME_TOO_LARGE, naming it', () => {
+    const large = { id: actorId('driver', 'd-huge'), bytes: new Uint8Array(5_000), timed: false };
+    const code = codeOf(() => encodeJournalEntry({ control, changes: [large] }, 4_000));
+    expect(code).toMatch(/^GS_FRAME_TOO_LARGE.*driver\/d-huge.*4000/);
+  });
+
+  it('P2 an entry that begins in its middle, or misses a frame, is GS_STREAM_LOST', () => {
+    const list = Array.from({ length: 30 }, (_, i): ActorChange => ({
+      id: actorId('driver', `${i}`),
+      bytes: new Uint8Array(100),
+      timed: false,
+    }));
+    const frames = encodeJournalEntry({ control, changes: list }, 1_000);
+    expect(frames.length).toBeGreaterThan(2);
+    expect(codeOf(() => new JournalReader().push(frames[1]!))).toMatch(/^GS_STREAM_LOST/);
+    const reader = new JournalReader();
+    reader.push(frames[0]!);
+    expect(codeOf(() => reader.push(frames[2]!))).toMatch(/^GS_STREAM_LOST/);
+  });
+
+  it('an entry of a newer format is GS_DATA_NEWER', () => {
+    const frame = new Packr({ useRecords: false }).pack([99, 0, 1, null, []]);
+    expect(codeOf(() => new JournalReader().push(frame))).toMatch(/^GS_DATA_NEWER/);
+  });
+});
+
+describe('output frames', () => {
+  const progress: Progress = {
+    partition: 3,
+    commit: 9,
+    watermarkMs: 1_700_000_000_000,
+    closed: [1, 2],
+    latestTimerMs: 0,
+    counters: { late: 2 },
+  };
+  const row = fc
+    .record({
+      key: fc.string({ maxLength: 6 }),
+      level: fc.constantFrom('cell', 'gh5', 'region'),
+      sizeMs: fc.constantFrom(60_000, 300_000),
+      end: time,
+      rev: fc.nat(3),
+      final: fc.boolean(),
+      features: fc.constantFrom({ requests: 1 }, { requests: 2, open_s: 0.5 }, { open_s: 0.5, requests: 3 }, {}),
+      children: fc.option(fc.nat(9), { nil: undefined }),
+      raw: fc.option(fc.double({ noNaN: true, noDefaultInfinity: true }), { nil: undefined }),
+    })
+    .map(({ key, level, sizeMs, end, rev, final, features, children, raw }): Row => ({
+      region: 'sf',
+      level,
+      key,
+      window: `${sizeMs / 60_000}m`,
+      start: end - sizeMs,
+      end,
+      rev,
+      final,
+      features,
+      ...(raw === undefined ? {} : { surge: { multiplier: 1.5, raw, model: 'm@1' } }),
+      watermark: end + 1,
+      completeness: { expected: 4, reported: 4, ...(children === undefined ? {} : { children }) },
+    }));
+  const side = fc.record({
+    kind: fc.constantFrom('late' as const, 'dead' as const),
+    type: fc.constant('ride.requested'),
+    body: fc.string({ maxLength: 30 }),
+  });
+  const blocksOf = (rows: readonly Row[]): RowBlock[] => {
+    const blocks = new RowBlocks();
+    for (const each of rows) blocks.add(each);
+    expect(blocks.count).toBe(rows.length);
+    return blocks.take();
+  };
+  const sorted = (list: readonly unknown[]): string[] => list.map((each) => JSON.stringify(each)).sort();
+
+  it('P2 P8 every row and side output is in the frames once; progress stands in the last only; none is over the limit', () => {
+    fc.assert(
+      fc.property(
+        fc.array(row, { maxLength: 40 }),
+        fc.array(side, { maxLength: 10 }),
+        fc.integer({ min: 700, max: 5_000 }),
+        (rows, sides, frameBytesMax) => {
+          const frames = encodeOutput({ progress, blocks: blocksOf(rows), sides }, frameBytesMax);
+          for (const frame of frames) expect(frame.byteLength).toBeLessThanOrEqual(frameBytesMax);
+          const read = frames.map(decodeOutput);
+          expect(sorted(read.flatMap((frame) => frame.rows))).toEqual(sorted(rows));
+          expect(read.flatMap((frame) => frame.sides)).toEqual(sides);
+          expect(read.map((frame) => frame.progress)).toEqual([
+            ...new Array<null>(frames.length - 1).fill(null),
+            progress,
+          ]);
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+
+  it('rows of any mixture come back from their blocks as they were, field for field', () => {
+    fc.assert(
+      fc.property(fc.array(row, { maxLength: 40 }), (rows) => {
+        expect(sorted(rowsOf(blocksOf(rows)))).toEqual(sorted(rows));
+      }),
+    );
+  });
+
+  it('the halves of a block are its rows, in order; rows after a time are counted without making them', () => {
+    fc.assert(
+      fc.property(fc.array(row, { minLength: 2, maxLength: 40 }), time, (rows, afterMs) => {
+        for (const block of blocksOf(rows)) {
+          const all = rowsOf([block]);
+          if (all.length > 1) expect(rowsOf(splitBlock(block))).toEqual(all);
+          expect(countRows(block, afterMs)).toBe(all.filter(({ end }) => end > afterMs).length);
+        }
+      }),
+    );
+  });
+
+  it('revisions of one row keep their order', () => {
+    const [one] = fc.sample(row, { numRuns: 1, seed: 1 });
+    const rows = Array.from({ length: 200 }, (_, rev) => ({ ...one!, rev }));
+    const frames = encodeOutput({ progress, blocks: blocksOf(rows), sides: [] }, 500);
+    expect(frames.length).toBeGreaterThan(1);
+    expect(frames.flatMap((frame) => decodeOutput(frame).rows).map(({ rev }) => rev)).toEqual(
+      rows.map(({ rev }) => rev),
+    );
+  });
+
+  it('P8 a row or side output that alone is over the limit is GS_FRAME_TOO_LARGE, naming it', () => {
+    const huge: SideOutput = { kind: 'dead', type: 'ride.requested', body: 'x'.repeat(2_000) };
+    expect(codeOf(() => encodeOutput({ progress, blocks: [], sides: [huge] }, 1_000))).toMatch(
+      /^GS_FRAME_TOO_LARGE.*dead\.ride\.requested/,
+    );
+  });
+});
