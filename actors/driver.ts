@@ -1,6 +1,7 @@
 /**
  * A driver: its pings, in (ts, arrival) order, are a step function of where it is and what it does. Each minute, once
- * nothing older can come, it tells every cell it touched how many seconds of what it spent there (stage 0).
+ * nothing older can come, it tells every cell it touched how many seconds of what it spent there (stage 0): so what it
+ * says does not depend on when its pings arrived (P7).
  */
 import { defineActor, type ActorContext, type Behaviour, type Tally } from '../src/index.js';
 import { DRIVERS_AT, market, MINUTE_MS } from './market.js';

@@ -144,7 +144,7 @@ function play(rides: Map<string, Ride>, events: readonly LoggedEvent[]): Effect 
   return effect;
 }
 
-/** Events of one time are taken in the order that a ride can have, so that their order of arrival does not matter. */
+/** Events of one time are taken in the order that a ride can have, so that their order of arrival does not matter (P7). */
 const KINDS = ['session', 'requested', 'accepted', 'picked_up', 'completed', 'cancelled'];
 
 function insertInOrder(log: LoggedEvent[], event: LoggedEvent): void {

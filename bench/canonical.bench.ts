@@ -12,7 +12,7 @@ import { runAlone, runEndToEnd, type Alone, type CanonicalSize, type EngineTimin
 import { machine, median } from './machine.js';
 import { measureStage, type StageReport } from './stage.js';
 import { STAGES } from './stages/index.js';
-import { loadMarket } from './stack.js';
+import { canonicalMarket } from './market.js';
 
 const NOT_MEASURED = [
   'reading files, parsing and checking events (the workload comes checked; see the stage "check")',
@@ -46,7 +46,7 @@ const size: CanonicalSize = {
   events: whole('events', values.events),
   seed: whole('seed', values.seed),
 };
-const market = await loadMarket({
+const market = canonicalMarket({
   partitions: whole('partitions', values.partitions),
   windowsMs: values.windows?.split(',').map((text) => {
     const ms = parseDurationMs(text);

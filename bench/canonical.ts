@@ -18,7 +18,8 @@ import type { Node } from '../src/node/node.js';
 import { Wakeup } from '../src/node/wakeup.js';
 import { CpuMeter, type CpuSeconds } from './machine.js';
 import { RowDigest } from './row-digest.js';
-import { openStack, type Market, type Stack } from './stack.js';
+import type { Market } from './market.js';
+import { openStack, type Stack } from './stack.js';
 import { CanonicalWorkload } from './workload.js';
 
 export interface CanonicalSize {
@@ -106,7 +107,7 @@ export async function runAlone(
     const node = await stack.newNode();
     const run = new EngineRun(stack, node, size.events);
     await node.start();
-    await run.finish(Promise.resolve(producer));
+    await run.finish(producer);
     return {
       alone: {
         producer: timingOf(size.events, producing),
@@ -160,7 +161,7 @@ class EngineRun {
   }
 
   /** Lets time run out behind what is produced; resolves when every window is final in `out`. */
-  async finish(producing: Promise<Producer>): Promise<void> {
+  async finish(producing: Promise<Producer> | Producer): Promise<void> {
     const { failed } = this.#stack;
     const failing = Promise.race([failed, this.#node.finished]);
     const reading = this.#read();
@@ -190,9 +191,9 @@ class EngineRun {
     return { taken: this.#node.stats.events - late - sumCounter(progress, 'repeated'), late };
   }
 
-  async #runOut(producing: Promise<Producer>): Promise<void> {
+  async #runOut(producing: Promise<Producer> | Producer): Promise<void> {
     const producer = await producing;
-    this.#producedSeconds = this.#elapsed();
+    if (producing instanceof Promise) this.#producedSeconds = this.#elapsed();
     const lastMinuteMs = (Math.floor(producer.latestMs! / MINUTE_MS) + 1) * MINUTE_MS;
     await producer.advanceTo(lastMinuteMs);
     await this.#closed(lastMinuteMs);

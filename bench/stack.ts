@@ -6,50 +6,17 @@ import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { marketActors } from '../actors/index.js';
-import { Registry } from '../src/actor/registry.js';
-import { CONFIG_FOLDER } from '../src/cli/package-root.js';
 import { systemClock } from '../src/core/clock.js';
-import { formatDuration } from '../src/core/duration.js';
 import { Producer } from '../src/ingest/producer.js';
-import { loadRegion, type RegionConfig } from '../src/ingest/region.js';
 import { connectNats, ensureStreams } from '../src/log/nats/connect.js';
 import { NatsLog } from '../src/log/nats/nats-log.js';
 import { startEmbeddedServer } from '../src/log/nats/server/embedded.js';
 import { locateNatsServer } from '../src/log/nats/server/locate.js';
 import { Subjects } from '../src/log/subjects.js';
-import type { LinearModel } from '../src/model/linear.js';
-import { loadLinearModel } from '../src/model/load.js';
 import { Node } from '../src/node/node.js';
 import { Publisher, sideTarget } from '../src/serve/publisher.js';
 import { LmdbStore } from '../src/state/lmdb/lmdb-store.js';
-
-export interface Market {
-  readonly config: RegionConfig;
-  readonly model: LinearModel;
-  readonly registry: Registry;
-}
-
-/** Region `sf` and its actors. Terms of the model that ask for a window that there is not are left out. */
-export async function loadMarket(options: {
-  partitions?: number | undefined;
-  windowsMs?: readonly number[] | undefined;
-}): Promise<Market> {
-  const loaded = await loadRegion({ name: 'sf', dir: join(CONFIG_FOLDER, 'regions') });
-  const config: RegionConfig = {
-    ...loaded,
-    partitions: options.partitions ?? loaded.partitions,
-    windowsMs: [...(options.windowsMs ?? loaded.windowsMs)],
-  };
-  const windows = config.windowsMs.map(formatDuration);
-  const whole = await loadLinearModel(join(CONFIG_FOLDER, 'models', `${config.model}.json`));
-  const features = whole.features.filter(
-    ({ window, transform }) =>
-      windows.includes(window) && (transform.kind !== 'ratio' || windows.includes(transform.over.window)),
-  );
-  const model = { ...whole, features };
-  return { config, model, registry: new Registry(marketActors({ ...config, model })) };
-}
+import type { Market } from './market.js';
 
 export interface Stack {
   readonly market: Market;

@@ -26,7 +26,7 @@ export interface Stage {
   readonly question: string;
   /** What one operation is: `event`, `row`, … */
   readonly operation: string;
-  prepare(size: StageSize): Promise<PreparedStage>;
+  prepare(size: StageSize): PreparedStage | Promise<PreparedStage>;
 }
 
 /** `small` is for tests: it only has to be right. */

@@ -11,8 +11,8 @@ export const check: Stage = {
   name: 'check',
   question: 'What does it cost to tell that a raw value is an event of the region?',
   operation: 'event',
-  async prepare(size) {
-    const { market, pings } = await sample(size);
+  prepare(size) {
+    const { market, pings } = sample(size);
     const raws = pings.slice(0, EVENTS).map(({ cell: _, ...raw }) => raw);
     const cover = new Cover(market.config.cover);
     const checker = new EventChecker({ cover, nowMs: () => Date.now() });

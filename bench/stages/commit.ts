@@ -13,8 +13,8 @@ export const commit: Stage = {
   name: 'commit encode',
   question: 'What does it cost to turn changed actors into journal frames?',
   operation: 'actor',
-  async prepare(size) {
-    const { market, pings } = await sample(size);
+  prepare(size) {
+    const { market, pings } = sample(size);
     // One minute: each driver has a dozen pings that are not sealed yet, as in the middle of a step.
     const minute = pingsOfPartition(pings, 3).filter(({ ts }) => ts < pings[0]!.ts + 55_000);
     const frames = framesOf(minute).map(encodeEventFrame);

@@ -8,8 +8,8 @@ export const decode: Stage = {
   name: 'decode',
   question: 'What does it cost to get the events out of a frame?',
   operation: 'event',
-  async prepare(size) {
-    const { pings } = await sample(size);
+  prepare(size) {
+    const { pings } = sample(size);
     const frames = framesOf(pings.slice(0, 16_384));
     const operations = frames.reduce((sum, { events }) => sum + events.length, 0);
     const plain = new Packr({ useRecords: false });

@@ -8,8 +8,8 @@ export const geohash: Stage = {
   name: 'geohash',
   question: 'What does the six-character geohash of a point cost?',
   operation: 'point',
-  async prepare(size) {
-    const { pings } = await sample(size);
+  prepare(size) {
+    const { pings } = sample(size);
     const points = pings.slice(0, 20_000).map(({ lat, lon }) => ({ lat, lon }));
     const summed = (encode: (lat: number, lon: number) => string) => () => {
       let sum = 0;

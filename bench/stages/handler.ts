@@ -13,8 +13,8 @@ export const handler: Stage = {
   name: 'handler',
   question: "What does a partition's step cost per ping, seal included?",
   operation: 'event',
-  async prepare(size) {
-    const { market, pings } = await sample(size);
+  prepare(size) {
+    const { market, pings } = sample(size);
     const frames = framesOf(pingsOfPartition(pings, 3));
     const operations = frames.reduce((sum, { events }) => sum + events.length, 0);
     const encoded = frames.map(encodeEventFrame);

@@ -20,7 +20,7 @@ export const lmdb: Stage = {
     'What does it cost to write a changed actor into the snapshots, in one transaction over all partitions?',
   operation: 'actor',
   async prepare(size) {
-    const { market, pings } = await sample(size);
+    const { market, pings } = sample(size);
     const updates = Array.from({ length: PARTITIONS }, (_, p): SnapshotUpdate => {
       const partition = emptyPartition(market, p);
       framesOf(pingsOfPartition(pings, p)).forEach((frame, i) =>

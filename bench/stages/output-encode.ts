@@ -11,8 +11,8 @@ export const outputEncode: Stage = {
   name: 'output encode',
   question: 'What does it cost to write a row into `out`, from being emitted to bytes?',
   operation: 'row',
-  async prepare(size) {
-    const { rows } = await sampleRows(size, ROWS);
+  prepare(size) {
+    const { rows } = sampleRows(size, ROWS);
     return {
       candidates: [
         {

@@ -12,8 +12,8 @@ export const outputRead: Stage = {
   name: 'output read',
   question: 'What does it cost to read a row of `out` and write it as JSON?',
   operation: 'row',
-  async prepare(size) {
-    const { rows } = await sampleRows(size, ROWS);
+  prepare(size) {
+    const { rows } = sampleRows(size, ROWS);
     const blocks = new RowBlocks();
     for (const row of rows) blocks.add(row);
     const frames = encodeOutput({ progress: null, blocks: blocks.take(), sides: [] }, FRAME_BYTES_MAX);

@@ -7,8 +7,8 @@ export const pack: Stage = {
   name: 'pack',
   question: 'What does it cost to pack events into a frame?',
   operation: 'event',
-  async prepare(size) {
-    const { pings } = await sample(size);
+  prepare(size) {
+    const { pings } = sample(size);
     const frames = framesOf(pings.slice(0, 16_384));
     const operations = frames.reduce((sum, { events }) => sum + events.length, 0);
     return {

@@ -9,14 +9,14 @@ import { openStack } from '../stack.js';
 import { sampleRows } from './sample.js';
 
 const ROWS = 4_000;
-const SINGLES = 500;
+const SINGLES = 50;
 
 export const publish: Stage = {
   name: 'publish',
   question: 'What does it cost to publish a row as a message of its own, until the stream has it?',
   operation: 'message',
   async prepare(size) {
-    const { market, rows } = await sampleRows(size, size === 'small' ? 300 : ROWS);
+    const { market, rows } = sampleRows(size, size === 'small' ? 300 : ROWS);
     const stack = await openStack(market);
     const log = stack.logOf(stack.subjects.aggregateStream);
     const target = aggregateTarget(log, stack.subjects);

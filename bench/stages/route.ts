@@ -10,8 +10,8 @@ export const route: Stage = {
   name: 'route',
   question: "What does it cost to find an event's partition?",
   operation: 'event',
-  async prepare(size) {
-    const { pings } = await sample(size);
+  prepare(size) {
+    const { pings } = sample(size);
     const ids = pings.slice(0, 20_000).map(({ driverId }) => driverId);
     const known = new Map(ids.map((id) => [id, partitionOf(actorId('driver', id), PARTITIONS)]));
     const encoder = new TextEncoder();

@@ -6,7 +6,7 @@ import { encodeEventFrame, type EventFrame } from '../../src/partition/frame.js'
 import { Partition } from '../../src/partition/partition.js';
 import { rowsOf } from '../../src/partition/row-block.js';
 import type { StageSize } from '../stage.js';
-import { loadMarket, type Market } from '../stack.js';
+import { canonicalMarket, type Market } from '../market.js';
 import { pingsOf, type Ping } from '../workload.js';
 
 export const FRAME_EVENTS = 512;
@@ -22,8 +22,8 @@ export interface Sample {
 }
 
 /** Two minutes of the workload. */
-export async function sample(size: StageSize): Promise<Sample> {
-  const market = await loadMarket({ partitions: PARTITIONS });
+export function sample(size: StageSize): Sample {
+  const market = canonicalMarket({ partitions: PARTITIONS });
   return { market, pings: pingsOf({ ...SHAPE[size], seed: 1, cover: market.config.cover }) };
 }
 
@@ -64,8 +64,8 @@ export function emptyPartition(market: Market, partition = 0, partitions = PARTI
 }
 
 /** Rows of all kinds: the sample through a region of one partition, up to ten minutes after it. */
-export async function sampleRows(size: StageSize, rowsMax: number): Promise<{ market: Market; rows: Row[] }> {
-  const { market, pings } = await sample(size);
+export function sampleRows(size: StageSize, rowsMax: number): { market: Market; rows: Row[] } {
+  const { market, pings } = sample(size);
   const partition = emptyPartition(market, 0, 1);
   const frames = framesOf(pings).map(encodeEventFrame);
   frames.push(

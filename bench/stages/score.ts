@@ -3,7 +3,7 @@ import { formatDuration, LinearScorer, type LinearModel } from '../../src/index.
 import { featureNames } from '../../actors/market.js';
 import { seededRandom } from '../../src/core/random.js';
 import type { Stage } from '../stage.js';
-import { loadMarket } from '../stack.js';
+import { canonicalMarket } from '../market.js';
 
 const VECTORS = 1_000;
 
@@ -11,8 +11,8 @@ export const score: Stage = {
   name: 'score',
   question: 'What does a surge multiplier cost, its features being at hand?',
   operation: 'score',
-  async prepare(size) {
-    const { config, model } = await loadMarket({});
+  prepare(size) {
+    const { config, model } = canonicalMarket({});
     const known = new Map(config.windowsMs.map((ms) => [formatDuration(ms), featureNames(ms)]));
     const scorer = new LinearScorer(model, known);
     const random = seededRandom(1);

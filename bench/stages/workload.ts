@@ -1,14 +1,14 @@
 /** Is generating the canonical workload a bottleneck of the canonical bench? It runs in the same process. */
 import type { Stage } from '../stage.js';
-import { loadMarket } from '../stack.js';
+import { canonicalMarket } from '../market.js';
 import { CanonicalWorkload } from '../workload.js';
 
 export const workload: Stage = {
   name: 'workload',
   question: 'What does it cost the bench itself to make an event?',
   operation: 'event',
-  async prepare(size) {
-    const { config } = await loadMarket({});
+  prepare(size) {
+    const { config } = canonicalMarket({});
     const drivers = size === 'small' ? 100 : 20_000;
     const events = drivers * 6;
     return {

@@ -81,6 +81,8 @@ class Replay {
   #accepted = 0;
   #rowCount = 0;
   #firstMs: number | undefined;
+  /** Rows of windows that ended at or before this are none of this replay's. */
+  #afterMs = Number.POSITIVE_INFINITY;
   #regionWatermarkMs = 0;
   #resuming = false;
   #paceFromMs: number | undefined;
@@ -157,8 +159,7 @@ class Replay {
     for await (const frames of this.#outputs.frames(1)) {
       if (this.#failure !== undefined) return;
       for (const { blocks } of frames) {
-        // Rows of windows that ended before this replay began are an earlier one's.
-        const afterMs = this.#firstMs ?? Number.POSITIVE_INFINITY;
+        const afterMs = this.#afterMs;
         for (const block of blocks) {
           const [, level] = block;
           const count = countRows(block, afterMs);
@@ -211,7 +212,9 @@ class Replay {
     if (this.#firstMs === undefined) {
       if (!this.#resuming && event.ts < this.#regionWatermarkMs)
         throw tooOld(event.ts, this.#regionWatermarkMs, this.#options.engine.config.name);
-      this.#firstMs = Math.floor(event.ts / MINUTE_MS) * MINUTE_MS;
+      // The first event of the file need not be the earliest: others may be older by the out-of-order bound.
+      const earliestMs = event.ts - this.#options.engine.config.outOfOrderBoundMs;
+      this.#afterMs = Math.floor(earliestMs / MINUTE_MS) * MINUTE_MS;
       this.#begin();
     }
     if (!this.#producer.offer(event)) {
@@ -223,6 +226,7 @@ class Replay {
       );
       return 0;
     }
+    this.#firstMs = Math.min(event.ts, this.#firstMs ?? event.ts);
     this.#events++;
     this.#accepted++;
     const { speed } = this.#options;

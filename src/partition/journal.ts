@@ -52,6 +52,9 @@ type StoredFrame = [
   changes: StoredChange[],
 ];
 
+/** No part has this number: what comes after a whole entry begins a new one. */
+const NEXT_ENTRY = -1;
+
 const packr = new Packr({ useRecords: false, moreTypes: false });
 
 export function encodeControl(control: Control): Uint8Array {
@@ -68,7 +71,7 @@ export function encodeJournalEntry(entry: JournalEntry, frameBytesMax: number): 
   const controlBytes = encodeControl(entry.control).byteLength;
   let size = controlBytes + 64;
   for (const { id, bytes, timed } of entry.changes) {
-    const cost = id.length + (bytes?.byteLength ?? 0) + 16;
+    const cost = Buffer.byteLength(id) + (bytes?.byteLength ?? 0) + 16;
     if (cost + controlBytes + 64 > frameBytesMax) {
       throw new GroundswellError(
         'GS_FRAME_TOO_LARGE',
@@ -122,6 +125,7 @@ export class JournalReader {
     this.#expected++;
     for (const [id, stored, timed] of changes) this.#changes.push({ id, bytes: stored ?? undefined, timed });
     if (part + 1 < parts) return undefined;
+    this.#expected = NEXT_ENTRY;
     return { control: this.#control, changes: this.#changes };
   }
 }

@@ -1,7 +1,7 @@
 /**
  * A tally: named integer counters and, if there is one, a quantile sketch. Tallies merge by addition and can be taken
  * away again, exactly, since all counters are integers: that is what makes sliding windows out of panes cheap, and
- * late corrections exact.
+ * late corrections exact, and the sum the same in any order (P7).
  */
 import { mergeSketch, type Sketch } from './sketch.js';
 

@@ -62,19 +62,17 @@ export function windowed(spec: WindowedSpec): Behaviour<WindowedState> {
     spec.onClose(ctx, closed, find);
     const nextMs = panes.anyIn(endMs + paneMs - longestMs, endMs) ? endMs : panes.earliestFrom(endMs);
     if (nextMs !== undefined) ctx.schedule('close', nextMs + paneMs);
-    panes.prune(endMs - longestMs - allowedLatenessMs);
+    panes.prune(endMs - longestMs - Math.ceil(allowedLatenessMs / paneMs) * paneMs);
   }
 
   function correct(state: WindowedState, ctx: ActorContext): void {
     const { panes, late } = state;
+    // Windows from the next close on are not final yet: they get the late piece with their first row.
+    const closedMs = Math.min(ctx.watermark, (ctx.due('close') ?? Number.POSITIVE_INFINITY) - paneMs);
     const ends = new Map<number, number[]>();
     for (const startMs of [...late].sort((a, b) => a - b)) {
       for (const sizeMs of windowsMs) {
-        for (
-          let endMs = startMs + paneMs;
-          endMs <= startMs + sizeMs && endMs <= ctx.watermark;
-          endMs += paneMs
-        ) {
+        for (let endMs = startMs + paneMs; endMs <= startMs + sizeMs && endMs <= closedMs; endMs += paneMs) {
           const sizes = ends.get(endMs) ?? [];
           if (!sizes.includes(sizeMs)) ends.set(endMs, [...sizes, sizeMs]);
         }

@@ -5,7 +5,7 @@ import { sleep, systemClock, VirtualClock, type Clock } from '../../src/core/clo
 interface ClockUnderTest {
   readonly clock: Clock;
   /** Lets so much time pass, unless it passes by itself. */
-  pass(ms: number): void;
+  readonly pass: (ms: number) => void;
 }
 
 function clockContract(name: string, make: () => ClockUnderTest): void {

@@ -3,7 +3,7 @@
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { readToEnd, type Log, type LogEntry, type LogMessage, type LogReader } from '../../src/log/log.js';
-import { Subjects } from '../../src/log/subjects.js';
+import type { Subjects } from '../../src/log/subjects.js';
 
 export interface LogUnderTest {
   readonly log: Log;
@@ -220,7 +220,8 @@ export function logContract(name: string, make: () => Promise<LogUnderTest>): vo
     });
 
     it('gives the messages of one subject from a sequence on, inclusive, in order', async () => {
-      for (const word of ['a', 'b', 'c']) await stored(log, [entry(journal, word), entry(subjects.out(0), word)]);
+      for (const word of ['a', 'b', 'c'])
+        await stored(log, [entry(journal, word), entry(subjects.out(0), word)]);
       const follower = await Follower.of(log, journal, 3);
       const messages = await follower.next(2);
       expect(messages.map((m) => [m.seq, m.subject, text(m)])).toEqual([
@@ -281,7 +282,10 @@ export function logContract(name: string, make: () => Promise<LogUnderTest>): vo
     });
 
     it('P8 take stops at the number of bytes, but gives at least one message', async () => {
-      await stored(log, Array.from({ length: 5 }, (_, i) => entry(journal, `${i}`.repeat(10))));
+      await stored(
+        log,
+        Array.from({ length: 5 }, (_, i) => entry(journal, `${i}`.repeat(10))),
+      );
       const follower = await Follower.of(log, journal, 1);
       const { reader } = follower;
       await follower.until(() => reader.bufferedBytes >= 50);
@@ -345,7 +349,8 @@ export function logContract(name: string, make: () => Promise<LogUnderTest>): vo
     });
 
     it('purge removes what is below the sequence, on that subject only', async () => {
-      for (const word of ['a', 'b', 'c']) await stored(log, [entry(journal, word), entry(subjects.out(0), word)]);
+      for (const word of ['a', 'b', 'c'])
+        await stored(log, [entry(journal, word), entry(subjects.out(0), word)]);
       await log.purge(journal, 5);
       expect((await all(log, journal)).map(text)).toEqual(['c']);
       expect((await all(log, subjects.out(0))).map(text)).toEqual(['a', 'b', 'c']);

@@ -7,7 +7,7 @@ import { GroundswellError } from '../../../src/core/errors.js';
 
 function type(name: string, sends: readonly Send[] = [], events: readonly string[] = []): Behaviour {
   const handler = { key: 'id', handle: () => undefined };
-  return defineActor({
+  return defineActor<unknown>({
     type: name,
     sends,
     state: () => ({}),

@@ -79,12 +79,17 @@ describe('Cover', () => {
 
   it('has exactly the cells that start with one of its prefixes', () => {
     fc.assert(
-      fc.property(fc.array(prefix, { maxLength: 6 }), fc.nat(2 ** 30 - 1), fc.nat(5), (prefixes, hash, cut) => {
-        // One prefix of the cell itself in half of the runs: chance would hardly ever give one.
-        const all = hash % 2 === 0 ? prefixes : [...prefixes, geohash30Text(hash).slice(0, cut + 1)];
-        const expected = all.some((each) => geohash30Text(hash).startsWith(each));
-        expect(new Cover(all).has(hash)).toBe(expected);
-      }),
+      fc.property(
+        fc.array(prefix, { maxLength: 6 }),
+        fc.nat(2 ** 30 - 1),
+        fc.nat(5),
+        (prefixes, hash, cut) => {
+          // One prefix of the cell itself in half of the runs: chance would hardly ever give one.
+          const all = hash % 2 === 0 ? prefixes : [...prefixes, geohash30Text(hash).slice(0, cut + 1)];
+          const expected = all.some((each) => geohash30Text(hash).startsWith(each));
+          expect(new Cover(all).has(hash)).toBe(expected);
+        },
+      ),
       { numRuns: 500 },
     );
   });

@@ -21,7 +21,8 @@ describe('fnv1a32', () => {
   it('is of the UTF-8 bytes, in arithmetic without rounding', () => {
     const reference = (text: string): number => {
       let hash = 0x811c9dc5n;
-      for (const byte of new TextEncoder().encode(text)) hash = ((hash ^ BigInt(byte)) * 0x01000193n) % 2n ** 32n;
+      for (const byte of new TextEncoder().encode(text))
+        hash = ((hash ^ BigInt(byte)) * 0x01000193n) % 2n ** 32n;
       return Number(hash);
     };
     fc.assert(

@@ -24,7 +24,8 @@ describe('actor ids', () => {
 
   it('a region name is one subject token', () => {
     for (const good of ['sf', 'new_york-2', 'a'.repeat(32)]) expect(good).toMatch(REGION_NAME);
-    for (const bad of ['', 'SF', 'a.b', 'a b', '*', '>', 'a'.repeat(33)]) expect(bad).not.toMatch(REGION_NAME);
+    for (const bad of ['', 'SF', 'a.b', 'a b', '*', '>', 'a'.repeat(33)])
+      expect(bad).not.toMatch(REGION_NAME);
   });
 });
 

@@ -50,16 +50,20 @@ describe('Outbox', () => {
 
   it('each message goes to the partition of its actor, in order', () => {
     fc.assert(
-      fc.property(fc.array(fc.string({ maxLength: 3 })), fc.integer({ min: 1, max: 8 }), (keys, partitions) => {
-        const outbox = new Outbox();
-        keys.forEach((key, i) => {
-          outbox.put(actorId('cell', key), 'm', 0, i, undefined);
-        });
-        const mail = outbox.takeByPartition(partitions);
-        for (const [partition, messages] of mail)
-          for (const [to] of messages) expect(partitionOf(to, partitions)).toBe(partition);
-        expect([...mail.values()].flat().length).toBe(keys.length);
-      }),
+      fc.property(
+        fc.array(fc.string({ maxLength: 3 })),
+        fc.integer({ min: 1, max: 8 }),
+        (keys, partitions) => {
+          const outbox = new Outbox();
+          keys.forEach((key, i) => {
+            outbox.put(actorId('cell', key), 'm', 0, i, undefined);
+          });
+          const mail = outbox.takeByPartition(partitions);
+          for (const [partition, messages] of mail)
+            for (const [to] of messages) expect(partitionOf(to, partitions)).toBe(partition);
+          expect([...mail.values()].flat().length).toBe(keys.length);
+        },
+      ),
     );
   });
 });

@@ -24,7 +24,7 @@ describe('TimerQueue', () => {
           } else {
             const taken: { atMs: number; name: string }[] = [];
             for (let due = queue.takeDue(what.takeTo); due; due = queue.takeDue(what.takeTo))
-              taken.push(...due.entries.map(({ name }) => ({ atMs: due!.atMs, name })));
+              taken.push(...due.entries.map(({ name }) => ({ atMs: due.atMs, name })));
             expect(taken).toEqual(model.filter(({ atMs }) => atMs <= what.takeTo));
             model = model.filter(({ atMs }) => atMs > what.takeTo);
           }

@@ -1,0 +1,111 @@
+/** A partition with its snapshots, driven by hand: events and mail in, commits out. For tests of behaviours and of the step itself. */
+import type { ActorEvent } from '../../../src/actor/behaviour.js';
+import { Registry, type AnyBehaviour } from '../../../src/actor/registry.js';
+import type { Row } from '../../../src/actor/row.js';
+import { decodeActor } from '../../../src/partition/actor-table.js';
+import { actorId } from '../../../src/core/ids.js';
+import {
+  encodeEventFrame,
+  encodeMailFrame,
+  type EventFrame,
+  type MailShare,
+} from '../../../src/partition/frame.js';
+import { decodeControl, encodeControl } from '../../../src/partition/journal.js';
+import { Partition, type Commit, type PartitionConfig } from '../../../src/partition/partition.js';
+import { rowsOf } from '../../../src/partition/row-block.js';
+import { MemoryStore } from '../../../src/state/memory/memory-store.js';
+
+export const MINUTE = 60_000;
+
+export class Driven {
+  readonly commits: Commit[] = [];
+  readonly store = new MemoryStore();
+  readonly #config: PartitionConfig;
+  partition: Partition;
+  #inputSeq = 0;
+  #eventSeq = 0;
+
+  constructor(behaviours: readonly AnyBehaviour[], more: Partial<PartitionConfig> = {}) {
+    this.#config = {
+      region: 'sf',
+      partition: 0,
+      partitions: 1,
+      registry: new Registry(behaviours),
+      time: { outOfOrderBoundMs: 5_000, idleTimeoutMs: 30_000 },
+      paneMs: MINUTE,
+      duplicateWindowMs: 15 * MINUTE,
+      writer: 'test',
+      stepTimersMax: 1_000_000,
+      ...more,
+    };
+    this.partition = new Partition(this.#config, this.store.source(this.#config.partition), {
+      control: undefined,
+      timers: [],
+    });
+  }
+
+  /** Takes events with the producer's watermark after them. */
+  accept(events: readonly ActorEvent[], watermarkMs: number, more: Partial<EventFrame> = {}): void {
+    const seq = this.#eventSeq;
+    this.#eventSeq += events.length;
+    const frame = { producer: 'p', mode: 'replay' as const, seq, watermarkMs, end: false, events, ...more };
+    this.partition.acceptEvents(encodeEventFrame(frame), ++this.#inputSeq, 0);
+  }
+
+  mail(...shares: MailShare[]): void {
+    this.partition.acceptMail(encodeMailFrame(shares), ++this.#inputSeq);
+  }
+
+  /** Lets time pass and commits; the snapshot has it at once. */
+  async commit(wallMs = 0): Promise<Commit | undefined> {
+    this.partition.advance(wallMs);
+    const commit = this.partition.takeCommit();
+    if (commit === undefined) return undefined;
+    this.commits.push(commit);
+    const { control, changes } = commit.entry;
+    await this.store.write([
+      {
+        partition: commit.partition,
+        journalSeq: commit.number,
+        control: encodeControl(control),
+        changes: new Map(changes.map((change) => [change.id, change])),
+      },
+    ]);
+    return commit;
+  }
+
+  async step(events: readonly ActorEvent[], watermarkMs: number): Promise<Commit | undefined> {
+    this.accept(events, watermarkMs);
+    return this.commit();
+  }
+
+  /** Throws the partition away and makes it again from its snapshot, as a recovery does. */
+  recover(): void {
+    const { partition } = this.#config;
+    const position = this.store.position(partition);
+    this.partition = new Partition(this.#config, this.store.source(partition), {
+      control: position && decodeControl(position.control),
+      timers: [...this.store.timed(partition)].map(
+        ([id, record]) => [id, decodeActor(record).timers ?? new Map<string, number>()] as const,
+      ),
+    });
+  }
+
+  get rows(): Row[] {
+    return this.commits.flatMap(({ blocks }) => rowsOf(blocks));
+  }
+
+  get sides(): Commit['sides'][number][] {
+    return this.commits.flatMap(({ sides }) => sides);
+  }
+
+  counter(name: string): number {
+    return this.commits.at(-1)?.entry.control.counters.get(name) ?? 0;
+  }
+
+  /** The stored state of an actor; undefined when it has none. */
+  stored(type: string, key: string): unknown {
+    const record = this.store.source(this.#config.partition).get(actorId(type, key));
+    return record === undefined ? undefined : decodeActor(record).state;
+  }
+}
