@@ -17,5 +17,5 @@ export function area(level: 'gh5' | 'gh4', options: MarketWindows): Behaviour {
     onClose(ctx, closed) {
       emitAll(ctx, level, closed);
     },
-  }) as Behaviour;
+  });
 }

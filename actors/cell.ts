@@ -59,7 +59,7 @@ export function cell(options: MarketWindows & { readonly scorer: LinearScorer })
         emit(ctx, 'cell', window, bySize.get(window.sizeMs)!, window === minute ? surge : undefined);
       }
     },
-  }) as Behaviour;
+  });
 }
 
 /** A pane as its parent gets it: one child reported, unless this is a late piece of one that did. */

@@ -12,5 +12,5 @@ export function region(options: MarketWindows): Behaviour {
     onClose(ctx, closed) {
       emitAll(ctx, 'region', closed);
     },
-  }) as Behaviour;
+  });
 }

@@ -85,13 +85,14 @@ async function demo(options: Options): Promise<void> {
     say('');
     say(colors.bold('  Top surging cells (one minute each)'));
     const lines = table([
-      ['  cell', 'minute (UTC)', 'multiplier', 'requests', 'open drivers at its end'],
+      ['  cell', 'minute (UTC)', 'multiplier', 'score', 'requests', 'open drivers at its end'],
       ...surging
         .top(TOP)
-        .map(({ cell, start, multiplier, requests, open }) => [
+        .map(({ cell, start, multiplier, raw, requests, open }) => [
           `  ${cell}`,
           new Date(start).toISOString().slice(0, 16),
           `× ${multiplier.toFixed(1)}`,
+          raw.toFixed(2),
           requests,
           open,
         ]),

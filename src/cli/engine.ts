@@ -115,6 +115,8 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       server.exited.then(({ code, signal }) => {
         if (!stopping) fail(serverGone(code, signal, server.logFile));
       }, fail);
+      if (options.publishRows)
+        options.onProgress(`rows are published at ${server.url} (no user needed to subscribe)`);
       target = { url: server.url, user: server.user, password: server.password };
     }
     const writer = randomUUID();

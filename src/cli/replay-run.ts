@@ -36,6 +36,8 @@ export interface ReplaySummary {
   readonly events: number;
   readonly accepted: number;
   readonly rejected: Readonly<Record<string, number>>;
+  /** The first few refusals, in words: line, field, reason. All are on the dead side subjects. */
+  readonly refusals: readonly string[];
   /** Events after their window's allowed lateness: kept on the late side subject. */
   readonly late: number;
   /** Ride events that no ride of that state can have: kept on the dead side subject. */
@@ -57,6 +59,7 @@ const MINUTE_MS = 60_000;
 const CLOSE_AFTER_MS = 2 * 3_600_000;
 const CLOSE_ROUNDS_MAX = 64;
 const BODY_CHARS_MAX = 1_024;
+const REFUSALS_SHOWN = 5;
 
 export async function runReplay(options: ReplayOptions): Promise<ReplaySummary> {
   const startedMs = systemClock.monotonic();
@@ -77,6 +80,7 @@ class Replay {
   readonly #outputs: OutputReader;
   readonly #rejected = new Map<string, number>();
   readonly #rows = new Map<string, number>();
+  readonly #refusals: string[] = [];
   #events = 0;
   #accepted = 0;
   #rowCount = 0;
@@ -183,6 +187,7 @@ class Replay {
       events: this.#events,
       accepted: this.#accepted,
       rejected: Object.fromEntries(this.#rejected),
+      refusals: this.#refusals,
       late: sumCounter(progress, 'late'),
       impossible: sumCounter(progress, 'dead.impossible_transition'),
       duplicates: sumCounter(progress, 'duplicates'),
@@ -199,13 +204,8 @@ class Replay {
   #take(raw: unknown, line: number): number {
     const checked = this.#checker.check(raw);
     if (checked.outcome === 'refused') {
-      const { type, reason, field, message } = checked;
-      this.#refuse(
-        type,
-        reason,
-        `line ${line}: ${field === undefined ? '' : `${field}: `}${message}`,
-        JSON.stringify(raw) ?? String(raw),
-      );
+      const { type, reason, message } = checked;
+      this.#refuse(type, reason, `line ${line}: ${message}`, JSON.stringify(raw) ?? String(raw));
       return 0;
     }
     const event = checked.event as ActorEvent;
@@ -238,6 +238,7 @@ class Replay {
   #refuse(type: string, reason: string, message: string, body: string): void {
     this.#events++;
     this.#rejected.set(reason, (this.#rejected.get(reason) ?? 0) + 1);
+    if (this.#refusals.length < REFUSALS_SHOWN) this.#refusals.push(message);
     this.#producer.refuse({
       type: 'refused',
       ts: 0,

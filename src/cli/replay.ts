@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { open, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { messageOf } from '../core/errors.js';
 import { loadMapping } from '../ingest/mapping.js';
 import { openSource } from '../ingest/source.js';
@@ -34,7 +34,11 @@ export function replayCommand(program: Command): void {
     .requiredOption('--region <name>', 'region: a file in config/regions')
     .option('--mapping <file>', 'how columns become events (config/sources); not needed for .ndjson')
     .option('--out <file>', 'rows as NDJSON')
-    .option('--speed <factor>', 'max, 10x, 1x', speed, Number.POSITIVE_INFINITY)
+    .addOption(
+      new Option('--speed <factor>', 'max, 10x, 1x: event time against wall time')
+        .argParser(speed)
+        .default(Number.POSITIVE_INFINITY, 'max'),
+    )
     .option('--data <dir>', 'data folder: an interrupted replay goes on there (default: a temporary one)')
     .option('--partitions <n>', 'instead of the region’s', wholeNumber(1, 256))
     .option('--nats <url>', 'only produce and read rows; nodes elsewhere do the work (also NATS_URL)')
@@ -137,6 +141,7 @@ export function printSummary(what: string, summary: ReplaySummary, out: string |
   if (impossible > 0) facts.push(['  impossible transitions', impossible]);
   if (duplicates > 0) facts.push(['  duplicates', duplicates]);
   if (resumed > 0) facts.push(['  sent by an earlier run', resumed]);
+  for (const sample of summary.refusals) facts.push([`    ${sample}`]);
   for (const [level, n] of Object.entries(rows)) facts.push([`  rows: ${level}`, n]);
   for (const line of table(facts)) say(line);
   if (out !== undefined) say(`  rows are in ${colors.bold(out)}`);

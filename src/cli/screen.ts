@@ -1,6 +1,7 @@
 /** What people see on a terminal: colours and a progress bar there, neither in a pipe. */
 import { createColors } from 'picocolors';
 import { Presets, SingleBar } from 'cli-progress';
+import { systemClock } from '../core/clock.js';
 import type { ReplayProgress } from './replay-run.js';
 
 export const colors = createColors(process.stdout.isTTY && process.env['NO_COLOR'] === undefined);
@@ -39,13 +40,13 @@ export class ProgressBar {
   }
 
   start(): void {
-    this.#startedMs = Date.now();
+    this.#startedMs = systemClock.monotonic();
     this.#bar?.start(1_000, 0, { events: 0, rate: 0, rows: 0, left: '…' });
   }
 
   update({ fraction, events, rows }: ReplayProgress): void {
     if (this.#bar === undefined) return;
-    const seconds = (Date.now() - this.#startedMs) / 1000;
+    const seconds = (systemClock.monotonic() - this.#startedMs) / 1000;
     const left =
       fraction === undefined || fraction < 0.02
         ? '…'

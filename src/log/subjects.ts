@@ -1,4 +1,4 @@
-/** Subjects and streams of a region: the one place where they are written (DESIGN section 6 of the words on the wire). */
+/** Subjects and streams of a region: the one place where they are written (`docs/PROTOCOL.md` lists them). */
 import { partitionToken } from '../core/ids.js';
 
 export class Subjects {
@@ -23,10 +23,15 @@ export class Subjects {
     return `gs.${this.region}.p.>`;
   }
   get aggregateSubjects(): string[] {
-    return [`gs.${this.region}.agg.>`, `gs.${this.region}.surge.>`];
+    return [`gs.${this.region}.agg.>`, `gs.${this.region}.surge.>`, `gs.${this.region}.cursor.agg.>`];
   }
   get sideSubjects(): string[] {
-    return [`gs.${this.region}.late.>`, `gs.${this.region}.dead.>`, `gs.${this.region}.audit.>`];
+    return [
+      `gs.${this.region}.late.>`,
+      `gs.${this.region}.dead.>`,
+      `gs.${this.region}.audit.>`,
+      `gs.${this.region}.cursor.side.>`,
+    ];
   }
 
   events(partition: number): string {
@@ -58,12 +63,12 @@ export class Subjects {
   surge(cell: string): string {
     return `gs.${this.region}.surge.${[...cell].join('.')}`;
   }
-  /** Cursor of the publisher of a partition's outputs, in the stream that it publishes to. */
+  /** Cursor of the publisher of a partition's outputs: in the stream that it publishes to, out of analysts' sight. */
   aggregateCursor(partition: number): string {
-    return `gs.${this.region}.agg.cursor.${partitionToken(partition)}`;
+    return `gs.${this.region}.cursor.agg.${partitionToken(partition)}`;
   }
   sideCursor(partition: number): string {
-    return `gs.${this.region}.audit.cursor.${partitionToken(partition)}`;
+    return `gs.${this.region}.cursor.side.${partitionToken(partition)}`;
   }
   /** Event types go onto subjects with underscores for dots; anything odd becomes `unknown`. */
   side(kind: 'late' | 'dead', type: string): string {

@@ -6,7 +6,7 @@
 import type { Registry } from '../actor/registry.js';
 import type { Clock } from '../core/clock.js';
 import { GroundswellError, messageOf } from '../core/errors.js';
-import type { Log, LogReader } from '../log/log.js';
+import type { Log, LogMessage, LogReader } from '../log/log.js';
 import { isEventSubject, type Subjects } from '../log/subjects.js';
 import { Partition, type PartitionConfig } from '../partition/partition.js';
 import type { SnapshotStore } from '../state/store.js';
@@ -82,6 +82,8 @@ const RETENTION_EVERY_MS = 60_000;
 interface Owned {
   readonly partition: Partition;
   readonly reader: LogReader;
+  /** Taken from the reader, and to be accepted once the timers that are due have fired. */
+  waiting: LogMessage[];
   uncommittedEvents: number;
 }
 
@@ -183,7 +185,7 @@ export class Node {
     const reader = await log.read(subjects.inputs(id), partition.inputSeq + 1, () => {
       this.#wakeup.wake();
     });
-    this.#owned.set(id, { partition, reader, uncommittedEvents: 0 });
+    this.#owned.set(id, { partition, reader, waiting: [], uncommittedEvents: 0 });
   }
 
   async #loop(): Promise<void> {
@@ -237,19 +239,26 @@ export class Node {
       owned.partition.moreDue
     )
       return false;
-    const messages = owned.reader.take(this.#limits.turnBytes);
-    for (const { subject, seq, payload } of messages) {
-      if (isEventSubject(subject)) {
-        const events = owned.partition.acceptEvents(payload, seq, wallMs);
-        owned.uncommittedEvents += events;
-        this.stats.events += events;
-        this.stats.frames++;
-      } else {
-        owned.partition.acceptMail(payload, seq);
+    const { partition } = owned;
+    if (owned.waiting.length === 0) owned.waiting = owned.reader.take(this.#limits.turnBytes);
+    let taken = 0;
+    for (const { subject, seq, payload } of owned.waiting) {
+      taken++;
+      if (!isEventSubject(subject)) {
+        partition.acceptMail(payload, seq);
         this.stats.mailFrames++;
+        continue;
       }
+      const events = partition.acceptEvents(payload, seq, wallMs);
+      owned.uncommittedEvents += events;
+      this.stats.events += events;
+      this.stats.frames++;
+      // Time passes after every frame: what is late must not depend on how many frames a turn happens to take (P7).
+      partition.advance(wallMs);
+      if (partition.moreDue) break;
     }
-    return messages.length > 0;
+    owned.waiting = owned.waiting.slice(taken);
+    return taken > 0;
   }
 
   /** Sends what the partitions have to commit; what does not fit the batch is held for the next. */

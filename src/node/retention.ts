@@ -47,7 +47,12 @@ export class Retention {
       const old = noted.filter(({ atMs }) => atMs <= nowMs - historyMs);
       this.#noted.set(partition, noted.slice(old.length));
       const last = old.at(-1);
-      if (last !== undefined) await log.purge(subjects.inputs(partition), last.inputSeq + 1);
+      if (last === undefined) continue;
+      await log.purge(subjects.mail(partition), last.inputSeq + 1);
+      // The last event frame stays: a producer that comes back reads in it how far it had come.
+      const lastEvents = await log.last(subjects.events(partition));
+      if (lastEvents !== undefined)
+        await log.purge(subjects.events(partition), Math.min(lastEvents.seq, last.inputSeq + 1));
     }
   }
 }

@@ -95,6 +95,7 @@ export class Partition {
     this.#counters = new Map(control?.counters);
     this.#watermarkMs = control?.watermarkMs ?? 0;
     this.#inputSeq = control?.inputSeq ?? 0;
+    this.#moreDue = this.#watermarkMs > this.#closed[0]!;
     this.#commit = control?.commit ?? 0;
     this.#timers = Array.from({ length: registry.stages }, () => new TimerQueue());
     this.#local = Array.from({ length: registry.stages }, () => new Outbox());

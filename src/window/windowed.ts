@@ -43,7 +43,7 @@ interface WindowedState {
 }
 
 /** Messages named `add` at a pane's start are added to it; `combine` merges them on the sender. */
-export function windowed(spec: WindowedSpec): Behaviour<WindowedState> {
+export function windowed(spec: WindowedSpec): Behaviour {
   const { paneMs, windowsMs, allowedLatenessMs } = spec;
   const longestMs = Math.max(...windowsMs);
 
@@ -92,7 +92,7 @@ export function windowed(spec: WindowedSpec): Behaviour<WindowedState> {
     }
   }
 
-  return defineActor<WindowedState>({
+  const behaviour = defineActor<WindowedState>({
     type: spec.type,
     sends: spec.sends,
     state: () => ({ panes: new Panes(paneMs), late: new Set() }),
@@ -132,6 +132,7 @@ export function windowed(spec: WindowedSpec): Behaviour<WindowedState> {
       correct,
     },
   });
+  return behaviour as Behaviour;
 }
 
 /** The first pane end after a watermark. */

@@ -127,6 +127,12 @@ export function logContract(name: string, make: () => Promise<LogUnderTest>): vo
       expect((await log.last(journal))!.seq).toBe(seq);
     });
 
+    it('P1 an expectation on a later message of a subject in the batch is stale: it would see its own batch', async () => {
+      const outcome = await log.append([entry(journal, 'a', 0), entry(journal, 'b', 0)]);
+      expect(outcome.outcome).not.toBe('committed');
+      expect(await log.lastSeq()).toBe(0);
+    });
+
     it('P1 of two writers that expect the same end, one is stored and one is stale', async () => {
       const outcomes = await Promise.all(
         ['mine', 'yours'].map((who) => log.append([entry(journal, who, 0), entry(subjects.out(0), who)])),

@@ -191,19 +191,19 @@ describe('P8: bounded', () => {
     const soup: RawEvent[] = [];
     let dice = 12_345;
     const roll = (sides: number): number => (dice = (dice * 48_271) % 2_147_483_647) % sides;
+    const said = new Set<string>();
     for (let i = 0; i < 600; i++) {
       // Mostly in order, with some up to 30 minutes late.
       const ms = Math.max(0, i * 4_000 + roll(1_000) - (roll(10) === 0 ? roll(30 * MINUTE) : 0));
       const cell = CELLS[roll(CELLS.length)]!;
-      const what = roll(10);
-      if (what < 4) soup.push(ping(`d-${roll(6)}`, ms, cell, ['open', 'ontrip', 'offline'][roll(3)]));
-      else if (what < 5) soup.push(session(`r-${roll(4)}`, ms, cell, { id: `id-${i}` }));
-      else soup.push(ride(kinds[roll(5)]!, `x-${roll(60)}`, ms, cell, { riderId: `r-${roll(60) % 4}` }));
-    }
-    for (const event of soup) {
-      // A ride is always its one rider's.
-      if (typeof event['rideId'] === 'string')
-        Object.assign(event, { riderId: `r-${Number(event['rideId'].slice(2)) % 4}` });
+      const [n, kind] = [Math.floor(i / 20) + roll(5), kinds[roll(5)]!];
+      if (roll(10) < 4) soup.push(ping(`d-${roll(6)}`, ms, cell, ['open', 'ontrip', 'offline'][roll(3)]));
+      else if (said.has(`${kind} ${n}`)) soup.push(session(`r-${roll(4)}`, ms, cell, { id: `id-${i}` }));
+      else {
+        // A ride says each word once, in any order, and is always its one rider's.
+        said.add(`${kind} ${n}`);
+        soup.push(ride(kind, `x-${n}`, ms, cell, { riderId: `r-${n % 4}` }));
+      }
     }
     const sent = soup.flatMap((event) => ('id' in event ? [event, event] : [event]));
     const { rows, sides, count } = await run(sent, { ...SETTINGS, frameEvents: 2 });

@@ -50,7 +50,7 @@ export interface Comparison {
 }
 
 export interface CompareOptions {
-  /** NDJSON in the form of DESIGN section 6; `.gz` or plain. */
+  /** NDJSON in the form of `src/serve/row-schema.ts`; `.gz` or plain. */
   rowsFile: string;
   truth: Truth;
   region: string;

@@ -1,4 +1,4 @@
--- The truth of the built-in features (DESIGN section 5), from events alone.
+-- The truth of the built-in features (docs/ARCHITECTURE.md), from events alone.
 --
 -- In:  table events(type, driver, ride, rider, lat, lon, ts, status), whose rowid is the order of arrival, and the
 --      variables cover, presence_ms, region, levels, windows (a list of {name, minutes}).

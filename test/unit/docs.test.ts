@@ -394,6 +394,18 @@ describe('the package', () => {
   it('has a lock file that names no host, so that any registry serves it', () => {
     expect(read('package-lock.json')).not.toMatch(/"resolved": "https?:/);
   });
+
+  it('has a lock file with every optional dependency, of other platforms too: without them npm ci refuses it', () => {
+    const { packages } = JSON.parse(read('package-lock.json')) as {
+      packages: Record<string, { optionalDependencies?: Record<string, string> }>;
+    };
+    const missing = Object.entries(packages).flatMap(([path, { optionalDependencies = {} }]) =>
+      Object.keys(optionalDependencies).filter(
+        (name) => !(`node_modules/${name}` in packages) && !(`${path}/node_modules/${name}` in packages),
+      ),
+    );
+    expect(missing).toEqual([]);
+  });
 });
 
 describe('the project speaks of itself alone', () => {

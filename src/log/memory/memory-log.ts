@@ -31,6 +31,7 @@ export class MemoryLog implements Log {
         retry: false,
       };
     }
+    const written = new Set<string>();
     for (const { subject, payload, expectLastSeq } of entries) {
       if (payload.byteLength > this.payloadBytesMax) {
         return {
@@ -40,9 +41,10 @@ export class MemoryLog implements Log {
         };
       }
       const lastSeq = this.#lastBySubject.get(subject)?.seq ?? 0;
-      if (expectLastSeq !== undefined && lastSeq !== expectLastSeq) {
+      if (expectLastSeq !== undefined && (lastSeq !== expectLastSeq || written.has(subject))) {
         return { outcome: 'stale', cause: `wrong last sequence: ${lastSeq} on ${subject}` };
       }
+      written.add(subject);
     }
     const firstSeq = this.#seq + 1;
     for (const { subject, payload } of entries) {

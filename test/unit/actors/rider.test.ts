@@ -184,6 +184,24 @@ describe('rider: late events', () => {
     expect(told.counts()[`${B} 50`]).toEqual({ waits: 1, wait_ms: 2_990_000 });
   });
 
+  it('P7 whether a ride of more than a day is over does not depend on the steps in which time passed', async () => {
+    const hour = 3_600;
+    const events = [
+      ride('requested', 10, A),
+      ride('accepted', 20, A),
+      ride('picked_up', 30, A),
+      session(24.5 * hour, B),
+      ride('completed', 25 * hour, C),
+    ];
+    const slowly = fresh();
+    for (const event of events) await slowly.step([event], (event.ts - at(0)) / 1_000 + 61);
+    await slowly.step([], 30 * hour);
+    const atOnce = fresh();
+    await atOnce.step(events, 0);
+    await atOnce.step([], 30 * hour);
+    expect(atOnce.counts()).toEqual(slowly.counts());
+  });
+
   it('P7 what the cells know in the end is a function of the events, for any arrival within the lateness, and any crash', async () => {
     const event = fc.record({
       second: fc.integer({ min: 0, max: 400 }),

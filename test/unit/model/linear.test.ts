@@ -100,6 +100,19 @@ describe('LinearScorer: the multiplier', () => {
     );
   });
 
+  it('stays within the bounds that are no multiples of the quantum, or such a model is refused', () => {
+    for (const [bias, bounds, quantum] of [
+      [99, { min: 1, max: 2.95 }, 0.1],
+      [0, { min: 0.1, max: 3 }, 0.5],
+    ] as const) {
+      const parsed = linearModelSchema.safeParse({ ...base, bias, bounds, quantum });
+      if (!parsed.success) continue;
+      const { multiplier } = new LinearScorer(parsed.data, KNOWN).score([]);
+      expect(multiplier).toBeGreaterThanOrEqual(bounds.min);
+      expect(multiplier).toBeLessThanOrEqual(bounds.max);
+    }
+  });
+
   it('is written as people write it: no 1.2000000000000002', () => {
     const scorer = new LinearScorer(model({ features: [feature()], quantum: 0.1 }), KNOWN);
     expect([1.174, 1.2, 2.349, 0.3].map((x) => scorer.score([x]).multiplier)).toEqual([1.2, 1.2, 2.3, 0.3]);
