@@ -111,7 +111,8 @@ function play(rides: Map<string, Ride>, events: readonly LoggedEvent[]): Effect 
       effect.tally(ts, event.cell).n[index.sessions]! += 1;
       continue;
     }
-    const ride = rides.get(rideId);
+    const known = rides.get(rideId);
+    const ride = known !== undefined && ts - known.touchedMs <= ABANDONED_MS ? known : undefined;
     if (!FROM[kind]!.includes(ride?.phase ?? 'none')) {
       effect.refused.add(event);
       continue;
@@ -190,8 +191,9 @@ export function rider({ allowedLatenessMs }: RiderOptions): Behaviour<RiderState
     let old = 0;
     while (old < state.log.length && state.log[old]!.counted && state.log[old]!.ts < horizonMs) old++;
     if (old > 0) play(state.rides, state.log.splice(0, old));
-    for (const [rideId, ride] of state.rides)
-      if (ride.touchedMs < watermarkMs - ABANDONED_MS) state.rides.delete(rideId);
+    // No event of these can come any more that would still find them.
+    const abandonedMs = watermarkMs - allowedLatenessMs - MINUTE_MS - ABANDONED_MS;
+    for (const [rideId, ride] of state.rides) if (ride.touchedMs < abandonedMs) state.rides.delete(rideId);
   }
 
   function take(state: RiderState, event: ActorEvent, ctx: ActorContext): void {

@@ -36,6 +36,7 @@ export function natsTarget(url: string | undefined): NatsTarget | undefined {
   if (text === undefined || text === '') return undefined;
   try {
     const parsed = new URL(text.includes('://') ? text : `nats://${text}`);
+    if (parsed.hostname === '') throw new RangeError('no host');
     const user = decodeURIComponent(parsed.username);
     const address = `${parsed.protocol}//${parsed.host}`;
     return user === ''

@@ -23,9 +23,9 @@ try {
   await program.parseAsync();
 } catch (error) {
   if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
-  else
-    process.exitCode = report(
-      error,
-      program.opts<{ verbose?: boolean }>().verbose ?? process.argv.includes('--verbose'),
-    );
+  else {
+    const verbose = program.opts<{ verbose?: boolean }>().verbose ?? process.argv.includes('--verbose');
+    // All that was opened is closed by now. What still waits (a pace, a retry) waits for nothing: it must not hold us up.
+    process.exit(report(error, verbose));
+  }
 }

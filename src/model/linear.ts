@@ -25,26 +25,36 @@ const transformSchema = z.discriminatedUnion('kind', [
   }),
 ]);
 
-export const linearModelSchema = z.strictObject({
-  $schema: z.string().optional(),
-  name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,63}$/),
-  version: z.int().positive(),
-  description: z.string().optional(),
-  features: z.array(
-    z.strictObject({
-      ...featureRef,
-      weight: z.number(),
-      transform: transformSchema.default({ kind: 'identity' }),
-    }),
-  ),
-  bias: z.number(),
-  link: z.enum(['identity', 'exp', 'logistic']),
-  bounds: z
-    .strictObject({ min: z.number().positive(), max: z.number().positive() })
-    .refine((b) => b.min <= b.max, 'min is above max'),
-  /** The multiplier is a multiple of this. */
-  quantum: z.number().positive(),
-});
+export const linearModelSchema = z
+  .strictObject({
+    $schema: z.string().optional(),
+    name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,63}$/),
+    version: z.int().positive(),
+    description: z.string().optional(),
+    features: z.array(
+      z.strictObject({
+        ...featureRef,
+        weight: z.number(),
+        transform: transformSchema.default({ kind: 'identity' }),
+      }),
+    ),
+    bias: z.number(),
+    link: z.enum(['identity', 'exp', 'logistic']),
+    bounds: z
+      .strictObject({ min: z.number().positive(), max: z.number().positive() })
+      .refine((b) => b.min <= b.max, 'min is above max'),
+    /** The multiplier is a multiple of this. */
+    quantum: z.number().positive(),
+  })
+  .refine(({ bounds, quantum }) => isMultiple(bounds.min, quantum) && isMultiple(bounds.max, quantum), {
+    path: ['bounds'],
+    message: 'min and max are to be multiples of the quantum, as every multiplier is',
+  });
+
+function isMultiple(value: number, quantum: number): boolean {
+  const times = value / quantum;
+  return Math.abs(times - Math.round(times)) < 1e-9;
+}
 
 export type LinearModel = z.infer<typeof linearModelSchema>;
 

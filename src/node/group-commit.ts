@@ -38,6 +38,15 @@ const RETRY_LONGEST_MS = 5_000;
 /** Attempts without an answer before the node gives up: with the waits between them about two minutes. */
 const ATTEMPTS_MAX = 30;
 
+/** The log could not be read either: nothing is known, so the same batch is tried again. If it is there, it is stale. */
+const UNRESOLVED: Resolution = { firstSeq: undefined, fenced: [] };
+
+interface Resolution {
+  /** Where the batch begins, when it was found. */
+  readonly firstSeq: number | undefined;
+  readonly fenced: readonly number[];
+}
+
 type Whose = 'ours' | 'theirs' | 'nobody';
 
 export class GroupCommit {
@@ -77,7 +86,7 @@ export class GroupCommit {
         return { committed: this.#settle(remaining, batch, outcome.firstSeq), fenced };
       if (outcome.outcome === 'refused' && !outcome.retry) throw refused(outcome.cause);
       if (outcome.outcome !== 'refused') {
-        const found = await this.#resolve(remaining, batch);
+        const found = await this.#resolve(remaining, batch).catch(() => UNRESOLVED);
         if (found.firstSeq !== undefined)
           return { committed: this.#settle(remaining, batch, found.firstSeq), fenced };
         fenced.push(...found.fenced);
@@ -102,10 +111,7 @@ export class GroupCommit {
   }
 
   /** Reads what follows the expected end of each journal: our entry, somebody else's, or nothing (P6). */
-  async #resolve(
-    commits: readonly EncodedCommit[],
-    batch: Batch,
-  ): Promise<{ firstSeq?: number; fenced: number[] }> {
+  async #resolve(commits: readonly EncodedCommit[], batch: Batch): Promise<Resolution> {
     const fenced: number[] = [];
     for (const { commit } of commits) {
       const next = await this.#nextEntry(commit.partition);
@@ -115,7 +121,7 @@ export class GroupCommit {
         return { firstSeq: next!.firstSeq - batch.journalAt.get(commit.partition)!.first, fenced: [] };
       if (whose === 'theirs') fenced.push(commit.partition);
     }
-    return { fenced };
+    return { firstSeq: undefined, fenced };
   }
 
   #whose(control: Control | undefined, commit: number): Whose {

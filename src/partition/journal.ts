@@ -69,6 +69,13 @@ export function decodeControl(bytes: Uint8Array): Control {
 export function encodeJournalEntry(entry: JournalEntry, frameBytesMax: number): Uint8Array[] {
   const groups: StoredChange[][] = [[]];
   const controlBytes = encodeControl(entry.control).byteLength;
+  if (controlBytes + 64 > frameBytesMax) {
+    throw new GroundswellError(
+      'GS_FRAME_TOO_LARGE',
+      `The control record of a partition takes ${controlBytes} bytes: more than fits one message of ${frameBytesMax} bytes.`,
+      { remedy: 'Raise max_payload of nats-server, or use fewer partitions or producers.' },
+    );
+  }
   let size = controlBytes + 64;
   for (const { id, bytes, timed } of entry.changes) {
     const cost = Buffer.byteLength(id) + (bytes?.byteLength ?? 0) + 16;

@@ -152,6 +152,8 @@ export class Partition {
   acceptEvents(bytes: Uint8Array, seq: number, wallMs: number): number {
     const frame = decodeEventFrame(bytes);
     const { events } = frame;
+    const known = this.#producers.producers.get(frame.producer)?.seq ?? 0;
+    if (frame.seq > known) this.#dispatch.count('missing', frame.seq - known);
     const seen = this.#producers.hear({ ...frame, count: events.length }, wallMs);
     if (seen > 0) this.#dispatch.count('repeated', seen);
     for (let i = seen; i < events.length; i++) this.#event(events[i]!);
@@ -185,13 +187,11 @@ export class Partition {
       let limitMs = stage === 0 ? this.#watermarkMs : this.#marks.limitMs(stage);
       this.#dispatch.limitMs = limitMs;
       const queue = this.#timers[stage]!;
-      let firedMs = this.#closed[stage]!;
       for (let due = queue.takeDue(limitMs); due !== undefined; due = queue.takeDue(limitMs)) {
         for (const { actor, name } of due.entries) this.#timer(actor, name, due.atMs);
-        firedMs = Math.max(firedMs, due.atMs);
         budget -= due.entries.length;
         if (budget <= 0 && (queue.earliestMs ?? Number.POSITIVE_INFINITY) <= limitMs) {
-          limitMs = Math.min(limitMs, firedMs);
+          limitMs = Math.min(limitMs, queue.earliestMs! - 1);
           this.#moreDue = true;
           break;
         }

@@ -112,7 +112,7 @@ export function windowed(spec: WindowedSpec): Behaviour {
             state.panes.add(startMs, tally);
             const dueMs = ctx.due('close');
             if (dueMs === undefined || endMs < dueMs) ctx.schedule('close', endMs);
-          } else if (endMs + allowedLatenessMs + paneMs > ctx.watermark) {
+          } else if (endMs + allowedLatenessMs > ctx.watermark) {
             state.panes.add(startMs, tally);
             spec.onPane?.(ctx, startMs, tally, true);
             state.late.add(startMs);

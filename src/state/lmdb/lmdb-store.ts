@@ -8,6 +8,7 @@ import { open, type Database, type RootDatabase } from 'lmdb';
 import { GroundswellError } from '../../core/errors.js';
 import { partitionToken, type ActorId } from '../../core/ids.js';
 import type { ActorSource } from '../../partition/actor-table.js';
+import { findDamage } from './damage.js';
 import {
   STORE_FORMAT,
   type SnapshotPosition,
@@ -31,9 +32,13 @@ export class LmdbStore implements SnapshotStore {
 
   /**
    * Opens the snapshots in a folder, or makes them.
-   * @throws GroundswellError GS_DATA_FOREIGN for another region or partition count, GS_DATA_NEWER for a newer format
+   * @throws GroundswellError GS_DATA_CORRUPT for a damaged file, GS_DATA_FOREIGN for another region or partition count, GS_DATA_NEWER for a newer format
    */
   static async open(folder: string, identity: StoreIdentity): Promise<LmdbStore> {
+    const damage = findDamage(join(folder, 'data.mdb'));
+    if (damage !== undefined) {
+      throw new GroundswellError('GS_DATA_CORRUPT', `The snapshots in ${folder} are damaged: ${damage}.`);
+    }
     let root: RootDatabase;
     try {
       root = open({ path: folder, maxDbs: 2 * identity.partitions + 4, compression: false, noMemInit: true });

@@ -44,15 +44,16 @@ describe('loadRegion', () => {
       allowedLatenessMs: 600_000,
       presenceMs: 300_000,
       idleTimeoutMs: 30_000,
+      duplicateWindowMs: 900_000,
       historyMs: 86_400_000,
       model: 'surge-linear',
       windowsMs: [60_000, 300_000, 900_000, 3_600_000],
       limits: {
         frameEvents: 512,
-        stepEvents: 8_192,
-        commitBytes: 1_048_576,
-        pullBytes: 4_194_304,
-        maxResidentActors: 100_000,
+        stepEvents: 50_000,
+        commitBytes: 16_777_216,
+        residentActors: 1_000_000,
+        turnBytes: 262_144,
       },
     });
   });
@@ -61,7 +62,7 @@ describe('loadRegion', () => {
     const region = await load(`${MINIMAL}windows: [1h, 1m]\nlimits: { frameEvents: 64 }\n`);
     expect(region).toMatchObject({
       windowsMs: [60_000, 3_600_000],
-      limits: { frameEvents: 64, stepEvents: 8_192 },
+      limits: { frameEvents: 64, stepEvents: 50_000 },
     });
   });
 

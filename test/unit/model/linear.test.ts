@@ -114,9 +114,10 @@ describe('LinearScorer: the multiplier', () => {
   });
 
   it('is written as people write it: no 1.2000000000000002', () => {
-    const scorer = new LinearScorer(model({ features: [feature()], quantum: 0.1 }), KNOWN);
+    const bounds = { min: 0.1, max: 1_000 };
+    const scorer = new LinearScorer(model({ features: [feature()], bounds, quantum: 0.1 }), KNOWN);
     expect([1.174, 1.2, 2.349, 0.3].map((x) => scorer.score([x]).multiplier)).toEqual([1.2, 1.2, 2.3, 0.3]);
-    const cents = new LinearScorer(model({ features: [feature()], quantum: 0.05 }), KNOWN);
+    const cents = new LinearScorer(model({ features: [feature()], bounds, quantum: 0.05 }), KNOWN);
     expect(String(cents.score([1.1499]).multiplier)).toBe('1.15');
   });
 

@@ -56,7 +56,7 @@ describe('retention', () => {
     append(subjects.journal(0)); // 1
     append(subjects.out(0)); // 2
     append(subjects.events(1)); // 3
-    append(subjects.events(0)); // 4
+    append(subjects.mail(0)); // 4
     await retention.tend(new Map([[0, 4]]));
     clock.advance(HISTORY_MS + 1_000);
     await retention.tend(new Map([[0, 4]]));

@@ -158,7 +158,7 @@ describe('Partition: timers', () => {
     const commit = await driven.commit();
     expect(log.fired).toEqual(['a@100', 'b@100', 'c@100']);
     expect(driven.partition.moreDue).toBe(true);
-    expect(commit!.entry.control.closed).toEqual([100]);
+    expect(commit!.entry.control.closed).toEqual([199]);
     await driven.commit();
     expect(log.fired.slice(3)).toEqual(['d@200', 'e@300']);
     expect(driven.partition.moreDue).toBe(false);
