@@ -28,7 +28,12 @@ interface DriverState {
   pings: Ping[];
 }
 
-type StoredPing = [ts: number, status: number, cell: string];
+/**
+ * Pings as they are stored: whether the first is the one that still holds, then for each ping its time since the one
+ * before and its status in one number, and its cell where that changed. A driver is stored with every commit, so its
+ * size is the size of the journal.
+ */
+type StoredPings = (number | string)[];
 
 export interface DriverOptions {
   /** How long a ping holds when no other comes, ms. */
@@ -87,11 +92,8 @@ export function driver({ presenceMs }: DriverOptions): Behaviour<DriverState> {
     sends: ['cell'],
     state: () => ({ last: undefined, pings: [] }),
     store: {
-      encode: ({ last, pings }) => [last === undefined ? null : storePing(last), pings.map(storePing)],
-      decode(stored) {
-        const [last, pings] = stored as [StoredPing | null, StoredPing[]];
-        return { last: last === null ? undefined : loadPing(last), pings: pings.map(loadPing) };
-      },
+      encode: storePings,
+      decode: (stored) => loadPings(stored as StoredPings),
     },
     events: {
       'driver.location': {
@@ -149,10 +151,31 @@ function isFirstWithPrefix(cells: readonly string[], i: number, length: number):
   return true;
 }
 
-function storePing({ ts, status, cell }: Ping): StoredPing {
-  return [ts, STATUSES.indexOf(status), cell];
+const MOVED = 4;
+const CODES = 8;
+
+function storePings({ last, pings }: DriverState): StoredPings {
+  const stored: StoredPings = [last === undefined ? 0 : 1];
+  let ts = 0;
+  let cell = '';
+  for (const ping of last === undefined ? pings : [last, ...pings]) {
+    const moved = ping.cell !== cell;
+    stored.push((ping.ts - ts) * CODES + (moved ? MOVED : 0) + STATUSES.indexOf(ping.status));
+    if (moved) stored.push(ping.cell);
+    ({ ts, cell } = ping);
+  }
+  return stored;
 }
 
-function loadPing([ts, status, cell]: StoredPing): Ping {
-  return { ts, status: STATUSES[status]!, cell };
+function loadPings(stored: StoredPings): DriverState {
+  const pings: Ping[] = [];
+  let ts = 0;
+  let cell = '';
+  for (let i = 1; i < stored.length; i++) {
+    const code = stored[i] as number;
+    ts += Math.floor(code / CODES);
+    if ((code & MOVED) !== 0) cell = stored[++i] as string;
+    pings.push({ ts, status: STATUSES[code & 3]!, cell });
+  }
+  return { last: stored[0] === 1 ? pings.shift() : undefined, pings };
 }

@@ -13,6 +13,8 @@ export interface RegisteredType {
   readonly behaviour: AnyBehaviour;
   /** 0 for types nobody sends to; otherwise one more than the deepest sender. */
   readonly stage: number;
+  /** Types it sends to: in time, or async. */
+  readonly sends: ReadonlyMap<string, 'timed' | 'async'>;
 }
 
 export interface EventRoute {
@@ -39,7 +41,8 @@ export class Registry {
     }
     const stageOf = stagesOf(byType);
     const types = new Map<string, RegisteredType>();
-    for (const [type, behaviour] of byType) types.set(type, { behaviour, stage: stageOf.get(type)! });
+    for (const [type, behaviour] of byType)
+      types.set(type, { behaviour, stage: stageOf.get(type)!, sends: sendsOf(behaviour) });
     this.types = types;
     this.stages = Math.max(0, ...stageOf.values()) + 1;
     this.routes = routesOf(types);
@@ -48,6 +51,12 @@ export class Registry {
 
 function refuse(message: string): GroundswellError {
   return new GroundswellError('GS_BEHAVIOUR', message);
+}
+
+function sendsOf(behaviour: AnyBehaviour): Map<string, 'timed' | 'async'> {
+  return new Map(
+    behaviour.sends.map((send) => (typeof send === 'string' ? [send, 'timed'] : [send.to, 'async'])),
+  );
 }
 
 function timedSends(behaviour: AnyBehaviour): string[] {

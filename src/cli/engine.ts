@@ -131,20 +131,16 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       // Opened before the node, and so closed after it: its last commit is published too.
       const targets: PublishTarget[] = [sideTarget(logOf(subjects.sideStream), subjects)];
       if (options.publishRows) targets.push(aggregateTarget(logOf(subjects.aggregateStream), subjects));
-      for (const publishTarget of targets) {
-        for (let partition = 0; partition < config.partitions; partition++) {
-          const publisher = new Publisher({
-            source: log,
-            target: publishTarget,
-            subjects,
-            partition,
-            clock: systemClock,
-          });
-          await publisher.start();
-          opened.push(() => publisher.stop());
-          publisher.finished.catch(fail);
-        }
-      }
+      const publishers = targets.flatMap((to) =>
+        Array.from(
+          { length: config.partitions },
+          (_, partition) =>
+            new Publisher({ source: log, target: to, subjects, partition, clock: systemClock }),
+        ),
+      );
+      opened.push(() => Promise.all(publishers.map((publisher) => publisher.stop())));
+      await Promise.all(publishers.map((publisher) => publisher.start()));
+      for (const publisher of publishers) publisher.finished.catch(fail);
       const starting = newNode(config, registry, subjects, log, store, writer);
       opened.push(() => starting.stop());
       await starting.start();

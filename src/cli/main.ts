@@ -1,5 +1,9 @@
-#!/usr/bin/env node
-/** The command line: parses words, hands them to one command, turns errors into exit codes 1 and 2. */
+#!/usr/bin/env -S node --max-semi-space-size=64
+/**
+ * The command line: parses words, hands them to one command, turns errors into exit codes 1 and 2.
+ *
+ * The flag above lets short-lived objects die young: events and rows live for one step.
+ */
 import { Command, CommanderError } from 'commander';
 import { report } from './command.js';
 import { checkCommand } from './check.js';
@@ -18,6 +22,11 @@ const program = new Command('groundswell')
 
 for (const add of [demoCommand, replayCommand, simulateCommand, checkCommand]) add(program);
 for (const command of program.commands) command.exitOverride();
+
+// The reader of a pipe may leave when it has seen enough.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+});
 
 try {
   await program.parseAsync();

@@ -45,6 +45,8 @@ interface Lane {
 const ATTEMPTS_MAX = 30;
 const RETRY_LONGEST_MS = 5_000;
 const BATCH_BYTES_MAX = 4 * 1024 * 1024;
+/** Frames of each partition that are sent together: fewer, larger batches. */
+const FRAMES_PER_FLUSH = 4;
 
 export class Producer {
   readonly #options: ProducerOptions;
@@ -108,9 +110,9 @@ export class Producer {
     this.#put(partitionOf(`refused/${event.claimed}`, this.#options.partitions), event);
   }
 
-  /** True when there is enough for full frames: time to `flush`. */
+  /** True when there is enough for a few full frames to every partition: time to `flush`. */
   get full(): boolean {
-    return this.#buffered >= this.#options.frameEvents * this.#options.partitions;
+    return this.#buffered >= FRAMES_PER_FLUSH * this.#options.frameEvents * this.#options.partitions;
   }
 
   /** Sends all that is buffered, and the watermark to every partition. Resolves when the stream has it. */

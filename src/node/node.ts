@@ -30,6 +30,10 @@ export interface NodeLimits {
   /** Steps after which an untouched actor is passivated. */
   readonly idleSteps: number;
   readonly pendingSnapshotActorsMax: number;
+  /** At least so long between two snapshot transactions, ms. */
+  readonly snapshotEveryMs: number;
+  /** While input keeps coming, commits are at least so far apart, ms; when there is none left, at once. */
+  readonly commitEveryMs: number;
   /** How often time is looked at when nothing comes, ms. */
   readonly tickMs: number;
   /** How long committed inputs are kept, ms. */
@@ -44,6 +48,8 @@ export const DEFAULT_LIMITS: NodeLimits = {
   residentActorsMax: 1_000_000,
   idleSteps: 10_000,
   pendingSnapshotActorsMax: 500_000,
+  snapshotEveryMs: 1_000,
+  commitEveryMs: 200,
   tickMs: 200,
   historyMs: 24 * 3_600_000,
 };
@@ -109,6 +115,7 @@ export class Node {
   readonly #retention: Retention;
   #tending: Promise<void> | undefined;
   #inFlight: Promise<void> | undefined;
+  #committedAtMs = 0;
   #held: EncodedCommit[] = [];
   #stopping = false;
   #failure: Error | undefined;
@@ -127,6 +134,7 @@ export class Node {
     this.#snapshotter = new Snapshotter({
       store: options.store,
       pendingActorsMax: this.#limits.pendingSnapshotActorsMax,
+      pause: { clock: options.clock, ms: this.#limits.snapshotEveryMs },
       onProgress: () => {
         this.#wakeup.wake();
       },
@@ -136,7 +144,7 @@ export class Node {
   /** Recovers all partitions and starts to work. `run` says how it ended. */
   async start(): Promise<void> {
     const { partitions } = this.#options;
-    for (let partition = 0; partition < partitions; partition++) await this.#own(partition);
+    await Promise.all(Array.from({ length: partitions }, (_, partition) => this.#own(partition)));
     this.#running = this.#loop();
     // Whoever awaits `finished` sees the failure; until then it must not count as unhandled.
     this.#running.catch(() => undefined);
@@ -226,7 +234,9 @@ export class Node {
       this.stats.steps++;
       if (owned.partition.moreDue) worked = true;
     }
-    if (this.#startCommit()) worked = true;
+    // While there is more to take, gather: an actor that changes again is then committed once.
+    const due = this.#options.clock.monotonic() - this.#committedAtMs >= this.#limits.commitEveryMs;
+    if ((!worked || due) && this.#startCommit()) worked = true;
     this.#passivate();
     this.#tend();
     return worked;
@@ -274,6 +284,7 @@ export class Node {
       if (commit !== undefined) commits.push(encodeCommit(commit, log.payloadBytesMax));
     }
     if (commits.length === 0) return false;
+    this.#committedAtMs = this.#options.clock.monotonic();
     const batch: EncodedCommit[] = [];
     this.#held = [];
     let bytes = 0;

@@ -6,6 +6,7 @@
 import type { ActorChange } from '../partition/actor-table.js';
 import type { ActorId } from '../core/ids.js';
 import { encodeControl, type Control } from '../partition/journal.js';
+import type { Clock } from '../core/clock.js';
 import type { SnapshotStore } from '../state/store.js';
 import type { Committed } from './group-commit.js';
 
@@ -19,6 +20,8 @@ export interface SnapshotterOptions {
   readonly store: SnapshotStore;
   /** Changed actors that may wait to be written. */
   readonly pendingActorsMax: number;
+  /** At least so long between two transactions, unless too much waits: an actor that changes often is written once. */
+  readonly pause?: { readonly clock: Clock; readonly ms: number };
   /** Called when a write is done, or failed. */
   onProgress(): void;
 }
@@ -28,6 +31,8 @@ export class Snapshotter {
   #pending = new Map<number, Pending>();
   #pendingActors = 0;
   #writing: Promise<void> | undefined;
+  #pausing = false;
+  #flushing = false;
   readonly #writtenCommit = new Map<number, number>();
   failure: Error | undefined;
 
@@ -67,12 +72,16 @@ export class Snapshotter {
 
   /** Resolves when all that was added is written. */
   async flush(): Promise<void> {
+    this.#flushing = true;
+    this.#start();
     while (this.#writing !== undefined) await this.#writing;
+    this.#flushing = false;
     if (this.failure !== undefined) throw this.failure;
   }
 
   #start(): void {
     if (this.#writing !== undefined || this.#pending.size === 0 || this.failure !== undefined) return;
+    if (this.#pausing && !this.full && !this.#flushing) return;
     const updates = [...this.#pending].map(([partition, { journalSeq, control, changes }]) => ({
       partition,
       journalSeq,
@@ -86,6 +95,7 @@ export class Snapshotter {
       () => {
         for (const { partition, commit } of updates) this.#writtenCommit.set(partition, commit);
         this.#writing = undefined;
+        this.#pause();
         this.#start();
         this.#options.onProgress();
       },
@@ -95,5 +105,15 @@ export class Snapshotter {
         this.#options.onProgress();
       },
     );
+  }
+
+  #pause(): void {
+    const { pause } = this.#options;
+    if (pause === undefined || this.#pausing || this.#flushing) return;
+    this.#pausing = true;
+    pause.clock.after(pause.ms, () => {
+      this.#pausing = false;
+      this.#start();
+    });
   }
 }

@@ -43,9 +43,12 @@ export class Dispatcher implements ActorContext {
 
   event(actor: Resident, event: ActorEvent): void {
     const handler = actor.type.behaviour.events![event.type]!;
-    this.#call(actor, event.type, () => {
+    this.#enter(actor);
+    try {
       handler.handle(actor.state, event, this);
-    });
+    } catch (error) {
+      throw failed(actor, event.type, error);
+    }
   }
 
   message(actor: Resident, name: string, atMs: number, body: unknown): void {
@@ -56,9 +59,12 @@ export class Dispatcher implements ActorContext {
         `"${actor.type.behaviour.type}" has no handler for the message "${name}".`,
       );
     }
-    this.#call(actor, name, () => {
+    this.#enter(actor);
+    try {
       handler.handle(actor.state, body, this, atMs);
-    });
+    } catch (error) {
+      throw failed(actor, name, error);
+    }
   }
 
   timer(actor: Resident, name: string, atMs: number): void {
@@ -70,28 +76,21 @@ export class Dispatcher implements ActorContext {
       );
     }
     actor.timers!.delete(name);
+    this.#enter(actor);
     this.#firing = true;
-    this.#call(actor, name, () => {
+    try {
       handler(actor.state, this, atMs);
-    });
-    this.#firing = false;
+    } catch (error) {
+      throw failed(actor, name, error);
+    } finally {
+      this.#firing = false;
+    }
   }
 
-  #call(actor: Resident, what: string, handle: () => unknown): void {
+  /** Points the context at an actor, which counts as changed from here on. */
+  #enter(actor: Resident): void {
     this.#actor = actor;
     this.#here.markDirty(actor);
-    try {
-      handle();
-    } catch (error) {
-      if (error instanceof GroundswellError) throw error;
-      throw new GroundswellError(
-        'GS_HANDLER',
-        `${actor.type.behaviour.type}: the handler of "${what}" threw: ${messageOf(error)}`,
-        {
-          cause: error,
-        },
-      );
-    }
   }
 
   // What a handler sees: ActorContext.
@@ -111,9 +110,7 @@ export class Dispatcher implements ActorContext {
   send(type: string, key: string, name: string, atMs: number, body: unknown): void {
     const from = this.#actor.type;
     const target = this.#here.registry.types.get(type);
-    const declared = from.behaviour.sends.find(
-      (send) => (typeof send === 'string' ? send : send.to) === type,
-    );
+    const declared = from.sends.get(type);
     if (target === undefined || declared === undefined) {
       throw new GroundswellError(
         'GS_BEHAVIOUR',
@@ -122,8 +119,7 @@ export class Dispatcher implements ActorContext {
     }
     const to = actorId(type, key);
     // Timed mail to an actor here is delivered within the step, before its stage closes further.
-    const here =
-      typeof declared === 'string' && partitionOf(to, this.#here.partitions) === this.#here.partition;
+    const here = declared === 'timed' && partitionOf(to, this.#here.partitions) === this.#here.partition;
     const outbox = here ? this.#here.local[target.stage]! : this.#here.remote;
     outbox.put(to, name, atMs, body, target.behaviour.messages?.[name]);
   }
@@ -182,4 +178,12 @@ export class Dispatcher implements ActorContext {
     this.#actor.forgotten = true;
     this.#actor.timers = undefined;
   }
+}
+
+function failed(actor: Resident, what: string, error: unknown): GroundswellError {
+  if (error instanceof GroundswellError) return error;
+  const { type } = actor.type.behaviour;
+  return new GroundswellError('GS_HANDLER', `${type}: the handler of "${what}" threw: ${messageOf(error)}`, {
+    cause: error,
+  });
 }
