@@ -31,6 +31,8 @@ export interface ProducerOptions {
   readonly outOfOrderBoundMs: number;
   /** Most events in one frame. */
   readonly frameEvents: number;
+  /** Frames of each partition that are sent together: fewer, larger batches. 4 by default. */
+  readonly framesPerFlush?: number;
 }
 
 interface Lane {
@@ -45,7 +47,6 @@ interface Lane {
 const ATTEMPTS_MAX = 30;
 const RETRY_LONGEST_MS = 5_000;
 const BATCH_BYTES_MAX = 4 * 1024 * 1024;
-/** Frames of each partition that are sent together: fewer, larger batches. */
 const FRAMES_PER_FLUSH = 4;
 
 export class Producer {
@@ -112,7 +113,8 @@ export class Producer {
 
   /** True when there is enough for a few full frames to every partition: time to `flush`. */
   get full(): boolean {
-    return this.#buffered >= FRAMES_PER_FLUSH * this.#options.frameEvents * this.#options.partitions;
+    const { framesPerFlush = FRAMES_PER_FLUSH, frameEvents, partitions } = this.#options;
+    return this.#buffered >= framesPerFlush * frameEvents * partitions;
   }
 
   /** Sends all that is buffered, and the watermark to every partition. Resolves when the stream has it. */

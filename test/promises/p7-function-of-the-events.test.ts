@@ -105,7 +105,7 @@ const rides = fc
       const life = inOrder ? [...steps].sort((a, b) => kinds.indexOf(a.kind) - kinds.indexOf(b.kind)) : steps;
       return life.map((step, i) => {
         const where = step.kind === 'requested' || step.placed ? step.cell : undefined;
-        return ride(step.kind as 'requested', `ride-${n}`, times[i]!, where, { riderId: rider });
+        return ride(step.kind, `ride-${n}`, times[i]!, where, { riderId: rider });
       });
     }),
   );

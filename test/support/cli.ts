@@ -58,10 +58,9 @@ export class Sandbox {
     env: NodeJS.ProcessEnv = {},
     main = MAIN,
   ): { child: ChildProcess; ended: Promise<Ended> } {
-    const { NATS_URL: _elsewhere, ...own } = process.env;
     const child = spawn(process.execPath, [main, ...args], {
       cwd: ROOT,
-      env: { ...own, TMPDIR: this.temporary, NO_COLOR: '1', ...env },
+      env: { ...process.env, NATS_URL: undefined, TMPDIR: this.temporary, NO_COLOR: '1', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#running.add(child);

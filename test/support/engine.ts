@@ -51,7 +51,7 @@ export interface Results {
   readonly rows: Row[];
   readonly sides: SideOutput[];
   /** Sum of a counter over partitions. */
-  count(name: string): number;
+  readonly count: (name: string) => number;
   readonly progress: ReadonlyMap<number, Progress>;
 }
 
@@ -100,7 +100,8 @@ export class Engine {
         paneMs: MINUTE,
         duplicateWindowMs: 15 * MINUTE,
       },
-      ...(options.limits === undefined ? {} : { limits: options.limits }),
+      // A commit with every turn, as many places to break as there can be.
+      limits: { commitEveryMs: 0, ...options.limits },
       onRetry: (cause) => this.retries.push(cause),
     });
   }
@@ -117,6 +118,7 @@ export class Engine {
         mode: 'replay',
         outOfOrderBoundMs: this.settings.outOfOrderBoundMs ?? 5_000,
         frameEvents: this.settings.frameEvents ?? 64,
+        framesPerFlush: 1,
       }),
     );
   }

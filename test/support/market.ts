@@ -93,7 +93,7 @@ export function handMade(): RawEvent[] {
     for (let i = 0; i < 12; i++) {
       const ms = 7_000 * d + 20_000 * i;
       if (ms >= 4 * MINUTE || (d === 3 && i > 5)) continue;
-      events.push(ping(`d-${d}`, ms, CELLS[(i + d) % CELLS.length]!, statuses[(i + d) % statuses.length]!));
+      events.push(ping(`d-${d}`, ms, CELLS[(i + d) % CELLS.length]!, statuses[(i + d) % statuses.length]));
     }
   }
   events.push(
