@@ -120,6 +120,7 @@ const events = fc
 const circumstances = fc.record({
   partitions: fc.constantFrom(1, 2, 4, 16),
   frameEvents: fc.integer({ min: 1, max: 40 }),
+  framesPerFlush: fc.integer({ min: 1, max: 4 }),
   seed: fc.integer({ min: 1, max: 1_000_000 }),
   limits: fc.record({
     stepTimersMax: fc.constantFrom(1, 7, 20_000),
@@ -127,6 +128,8 @@ const circumstances = fc.record({
     residentActorsMax: fc.constantFrom(1, 20, 1_000_000),
     idleSteps: fc.constantFrom(0, 3, 10_000),
     batchBytesMax: fc.constantFrom(1, 4_000, 16_777_216),
+    commitEveryMs: fc.constantFrom(0, 200),
+    snapshotEveryMs: fc.constantFrom(0, 1_000),
   }),
   deaths: fc.array(fc.constantFrom<Fault>('die-before', 'die-after'), { maxLength: 3 }),
   every: fc.integer({ min: 1, max: 6 }),

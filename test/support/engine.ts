@@ -35,6 +35,8 @@ export interface Settings {
   readonly limits?: Partial<NodeLimits>;
   /** Most events in one input frame. */
   readonly frameEvents?: number;
+  /** Frames of each partition that are sent together. */
+  readonly framesPerFlush?: number;
   readonly payloadBytesMax?: number;
 }
 
@@ -101,7 +103,7 @@ export class Engine {
         duplicateWindowMs: 15 * MINUTE,
       },
       // A commit with every turn, as many places to break as there can be.
-      limits: { commitEveryMs: 0, ...options.limits },
+      limits: { commitEveryMs: 0, snapshotEveryMs: 0, ...options.limits },
       onRetry: (cause) => this.retries.push(cause),
     });
   }
@@ -118,7 +120,7 @@ export class Engine {
         mode: 'replay',
         outOfOrderBoundMs: this.settings.outOfOrderBoundMs ?? 5_000,
         frameEvents: this.settings.frameEvents ?? 64,
-        framesPerFlush: 1,
+        framesPerFlush: this.settings.framesPerFlush ?? 1,
       }),
     );
   }
