@@ -18,7 +18,7 @@ import {
 import { carryDistinct, minuteEnd } from './driver.js';
 import { market, MINUTE_MS, RIDERS_AT } from './market.js';
 
-type Phase = 'requested' | 'accepted' | 'picked_up';
+type Phase = 'requested' | 'accepted' | 'picked_up' | 'ended';
 
 interface Ride {
   phase: Phase;
@@ -39,7 +39,7 @@ interface LoggedEvent {
 }
 
 interface RiderState {
-  /** Open rides, as of the events that have left the log. */
+  /** Rides of the last day, ended ones too (their ids are not taken twice), as of the events that have left the log. */
   rides: Map<string, Ride>;
   log: LoggedEvent[];
 }
@@ -49,7 +49,7 @@ export interface RiderOptions {
   readonly allowedLatenessMs: number;
 }
 
-/** A ride nobody has heard of for so long is over. */
+/** A ride nobody has heard of for so long is forgotten: its id may come again. */
 const ABANDONED_MS = 24 * 3_600_000;
 /** From which phases a ride may go on by an event; `none` is a ride not known. */
 const FROM: Readonly<Record<string, readonly (Phase | 'none')[]>> = {
@@ -125,11 +125,11 @@ function play(rides: Map<string, Ride>, events: readonly LoggedEvent[]): Effect 
         continue;
       case 'completed':
         effect.tally(ts, cell).n[index.completes]! += 1;
-        rides.delete(rideId);
+        rides.set(rideId, { ...ride!, phase: 'ended', cell, touchedMs: ts });
         continue;
       case 'cancelled':
         effect.tally(ts, cell).n[index.cancels]! += 1;
-        rides.delete(rideId);
+        rides.set(rideId, { ...ride!, phase: 'ended', cell, touchedMs: ts });
         continue;
       case 'picked_up': {
         const waitMs = ts - ride!.requestedMs;

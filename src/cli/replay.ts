@@ -1,9 +1,8 @@
 /** `groundswell replay`: events from a file through the engine; the rows into a file. */
 import { createHash } from 'node:crypto';
-import { open, stat } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { Option, type Command } from 'commander';
-import { messageOf } from '../core/errors.js';
 import { loadMapping } from '../ingest/mapping.js';
 import { openSource } from '../ingest/source.js';
 import { natsTarget, speed, wholeNumber } from './command.js';
@@ -103,20 +102,22 @@ async function replay(file: string, options: Options): Promise<void> {
   }
 }
 
-/** A name for this file read this way: the same for the same content, so that a second run goes on. */
+/** Bytes at a file's beginning that name it. */
+const HEAD_BYTES = 64 * 1024;
+
+/**
+ * A name for this file read this way, from its beginning: a second run goes on under it, also when the file was cut off
+ * and has been repaired since.
+ */
 async function nameOf(file: string, mapping: string): Promise<string> {
-  const hash = createHash('sha256').update(mapping);
   const handle = await open(file);
   try {
-    const { size } = await stat(file);
-    const { buffer, bytesRead } = await handle.read(Buffer.alloc(1 << 20), 0, 1 << 20, 0);
-    hash.update(String(size)).update(buffer.subarray(0, bytesRead));
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(HEAD_BYTES), 0, HEAD_BYTES, 0);
+    const hash = createHash('sha256').update(mapping).update(buffer.subarray(0, bytesRead));
+    return `replay:${basename(file)}:${hash.digest('hex').slice(0, 16)}`;
   } finally {
-    await handle.close().catch((error: unknown) => {
-      note(messageOf(error));
-    });
+    await handle.close();
   }
-  return `replay:${basename(file)}:${hash.digest('hex').slice(0, 16)}`;
 }
 
 export function printSummary(what: string, summary: ReplaySummary, out: string | undefined): void {

@@ -3,7 +3,7 @@
  * that name is never half-written.
  */
 import { createWriteStream, type WriteStream } from 'node:fs';
-import { rename, rm } from 'node:fs/promises';
+import { rename, rm, stat } from 'node:fs/promises';
 import { once } from 'node:events';
 import { GroundswellError, messageOf } from '../core/errors.js';
 import type { RowBlock } from '../partition/row-block.js';
@@ -20,6 +20,9 @@ export class RowFile {
   #failure: unknown;
 
   static async create(path: string): Promise<RowFile> {
+    const there = await stat(path).catch(() => undefined);
+    if (there?.isDirectory() === true)
+      throw new GroundswellError('GS_OUTPUT', `${path} is a folder, not a file.`);
     const file = new RowFile(path);
     try {
       await file.#opened;
@@ -58,7 +61,10 @@ export class RowFile {
       this.#stream.end(resolve);
     });
     this.#check();
-    await rename(this.#partial, this.path);
+    await rename(this.#partial, this.path).catch((error: unknown) => {
+      this.#failure = error;
+    });
+    this.#check();
   }
 
   /** Leaves nothing behind. */

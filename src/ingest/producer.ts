@@ -136,7 +136,14 @@ export class Producer {
   }
 
   #put(partition: number, event: ActorEvent): void {
-    this.#lanes[partition]!.events.push(event);
+    const lane = this.#lanes[partition]!;
+    if (lane.endedBefore && lane.seq + lane.events.length >= lane.sentBefore) {
+      throw new GroundswellError(
+        'GS_REPLAY_OLD',
+        `${this.#options.id} was sent to its end before, and now has further events.`,
+      );
+    }
+    lane.events.push(event);
     this.#buffered++;
   }
 

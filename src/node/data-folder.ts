@@ -71,7 +71,9 @@ async function startOf(pid: number): Promise<string | undefined> {
   try {
     const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
     // Field 22 (starttime); the second field, the name, may hold spaces and ends with the last parenthesis.
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    // A zombie is gone: only its parent has not looked yet.
+    return fields[0] === 'Z' ? undefined : (fields[19] ?? '');
   } catch {
     return '';
   }

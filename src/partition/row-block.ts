@@ -40,7 +40,7 @@ export class RowBlocks {
   }
 
   add(row: Row): void {
-    const kind = `${row.level}/${row.window}/${row.surge?.model ?? ''}`;
+    const kind = `${row.level}/${row.window}/${row.rev}/${row.surge?.model ?? ''}`;
     let blocks = this.#byKind.get(kind);
     if (blocks === undefined) this.#byKind.set(kind, (blocks = []));
     let block = blocks.find((known) => fits(known, row));
@@ -50,11 +50,17 @@ export class RowBlocks {
   }
 
   take(): RowBlock[] {
-    const blocks = [...this.#byKind.values()].flat();
+    // Revisions of one window stand in different blocks: the older ones come first.
+    const blocks = [...this.#byKind.values()].flat().sort((a, b) => revisionOf(a) - revisionOf(b));
     this.#byKind = new Map();
     this.#count = 0;
     return blocks;
   }
+}
+
+/** All rows of a block have the revision of its first. */
+function revisionOf([, , , , , , , , , numbers]: RowBlock): number {
+  return numbers[1] ?? 0;
 }
 
 function blockFor({ region, level, window, start, end, features, surge, completeness }: Row): RowBlock {

@@ -226,8 +226,8 @@ describe('a source that cannot be read', () => {
     TEST_MS,
   );
 
-  // The remedy that the error gives; the name of a replay holds the file's size, so that a longer file is another replay.
-  it.fails(
+  // The remedy that the error gives.
+  it(
     'repaired, and run with the same --data, goes on where it stopped',
     async () => {
       const many = Array.from({ length: 60_000 }, (_, i) => ping(`d-${i % 50}`, i * 20, CELLS[i % 3]!));
@@ -434,7 +434,7 @@ describe('surroundings that are wrong', () => {
     refusedClearly(data, 1, 'GS_OUTPUT', /good\.ndjson/);
   });
 
-  it.fails('--out that is a folder: one message, before anything runs', async () => {
+  it('--out that is a folder: one message, before anything runs', async () => {
     const folder = sandbox.path('is-a-folder');
     mkdirSync(folder);
     const onFolder = await sandbox.run(['replay', goodFile, '--region', 'sf', '--out', folder]);

@@ -41,7 +41,7 @@ function counting(told: Told[], panes: [number, number, boolean][] = [], latenes
         told.push([sizeMs / MINUTE, endMs / MINUTE, rev, tally.n[0] ?? 0]);
     },
   });
-  return [source, cell as Behaviour];
+  return [source, cell];
 }
 const at = (minute: number, by = 1): ActorEvent => ({
   type: 'count',
