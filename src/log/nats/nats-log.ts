@@ -1,7 +1,7 @@
 /** The log on NATS JetStream: one stream. Batches go out by `batch.ts`, reads come in by `nats-reader.ts`. */
 import { jetstream, type JetStreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from 'nats';
-import { GroundswellError } from '../../core/errors.js';
+import { GroundswellError, messageOf } from '../../core/errors.js';
 import type { AppendOutcome, Log, LogEntry, LogMessage, LogReader } from '../log.js';
 import { publishBatch } from './batch.js';
 import { NatsReader } from './nats-reader.js';
@@ -18,6 +18,8 @@ export interface NatsLogOptions {
 
 /** Room for headers within max_payload. */
 const HEADER_BYTES = 1_024;
+/** A server that syncs a lot of data at once may take its time to answer. */
+const API_TIMEOUT_MS = 20_000;
 const NOT_FOUND = 10037;
 
 export class NatsLog implements Log {
@@ -52,11 +54,18 @@ export class NatsLog implements Log {
   }
 
   async read(subject: string, fromSeq: number, wake: () => void): Promise<LogReader> {
-    const consumer = await jetstream(this.#connection).consumers.get(this.#options.stream, {
-      filter_subjects: [subject],
-      opt_start_seq: Math.max(1, fromSeq),
-    });
-    return NatsReader.start(consumer, wake);
+    try {
+      const consumers = jetstream(this.#connection, { timeout: API_TIMEOUT_MS }).consumers;
+      const consumer = await consumers.get(this.#options.stream, {
+        filter_subjects: [subject],
+        opt_start_seq: Math.max(1, fromSeq),
+      });
+      return await NatsReader.start(consumer, wake);
+    } catch (error) {
+      throw new GroundswellError('GS_LOG', `${subject} could not be read: ${messageOf(error)}.`, {
+        cause: error,
+      });
+    }
   }
 
   async last(subject: string): Promise<LogMessage | undefined> {
