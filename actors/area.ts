@@ -1,7 +1,7 @@
 /** A parent geohash, of five characters (stage 2) or four (stage 3): adds up its children and passes them upward. */
 import { windowed, type Behaviour } from '../src/index.js';
 import { asChild, emitAll, type MarketWindows } from './cell.js';
-import { MINUTE_MS } from './market.js';
+import { market, MINUTE_MS } from './market.js';
 
 export function area(level: 'gh5' | 'gh4', options: MarketWindows): Behaviour {
   const parent = level === 'gh5' ? 'gh4' : 'region';
@@ -9,6 +9,7 @@ export function area(level: 'gh5' | 'gh4', options: MarketWindows): Behaviour {
     type: level,
     sends: [parent],
     paneMs: MINUTE_MS,
+    counters: market.names,
     ...options,
     onPane(ctx, startMs, tally, late) {
       const key = parent === 'region' ? ctx.region : ctx.key.slice(0, 4);

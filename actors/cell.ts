@@ -33,6 +33,7 @@ export function cell(options: MarketWindows & { readonly scorer: LinearScorer })
     type: 'cell',
     sends: ['gh5'],
     paneMs: MINUTE_MS,
+    counters: market.names,
     ...options,
     onPane(ctx, startMs, tally, late) {
       ctx.send('gh5', ctx.key.slice(0, 5), 'add', startMs, asChild(tally, late));

@@ -4,6 +4,7 @@
  * says does not depend on when its pings arrived (P7).
  */
 import { defineActor, type ActorContext, type Behaviour, type Tally } from '../src/index.js';
+import { tellLive } from './live.js';
 import { DRIVERS_AT, market, MINUTE_MS } from './market.js';
 
 type Status = 'open' | 'enroute' | 'ontrip' | 'offline';
@@ -14,6 +15,9 @@ const MS_AT: Readonly<Record<Status, number>> = {
   ontrip: market.index.busy_ms,
   offline: -1,
 };
+
+/** What a driver of a status is to those who look now. */
+const SHOWN_AS = { open: 'open', enroute: 'enroute', ontrip: 'busy' } as const;
 
 interface Ping {
   readonly ts: number;
@@ -26,21 +30,49 @@ interface DriverState {
   last: Ping | undefined;
   /** Pings of minutes that are not sealed yet, in (ts, arrival) order. */
   pings: Ping[];
+  /** The live view of the newest ping's cell counts this driver. */
+  shown: boolean;
 }
 
 /**
- * Pings as they are stored: whether the first is the one that still holds, then for each ping its time since the one
- * before and its status in one number, and its cell where that changed. A driver is stored with every commit, so its
- * size is the size of the journal.
+ * Pings as they are stored: whether the first is the one that still holds and whether the newest is shown, then for each
+ * ping its time since the one before and its status in one number, and its cell where that changed. A driver is stored
+ * with every commit, so its size is the size of the journal.
  */
 type StoredPings = (number | string)[];
 
 export interface DriverOptions {
   /** How long a ping holds when no other comes, ms. */
   readonly presenceMs: number;
+  /** Tell live views where drivers are now. */
+  readonly live: boolean;
 }
 
-export function driver({ presenceMs }: DriverOptions): Behaviour<DriverState> {
+export function driver({ presenceMs, live }: DriverOptions): Behaviour<DriverState> {
+  /** Moves this driver in the live views, from one ping to a newer one. */
+  function show(state: DriverState, ctx: ActorContext, before: Ping | undefined, now: Ping): void {
+    if (!live) {
+      hide(state, ctx, before, now.ts);
+      return;
+    }
+    const was = state.shown ? before : undefined;
+    const stays = was?.cell === now.cell && was.status === now.status;
+    if (stays) return;
+    if (was !== undefined) tellLive(ctx, was.cell, now.ts, change(was.status, -1));
+    if (now.status !== 'offline') tellLive(ctx, now.cell, now.ts, change(now.status, 1));
+    if (before !== undefined && before.status !== 'ontrip' && now.status === 'ontrip')
+      tellLive(ctx, now.cell, now.ts, { pickups: 1 });
+    if (before?.status === 'ontrip' && now.status === 'open')
+      tellLive(ctx, now.cell, now.ts, { dropoffs: 1 });
+    state.shown = now.status !== 'offline';
+  }
+
+  /** Takes this driver out of the live views. */
+  function hide(state: DriverState, ctx: ActorContext, newest: Ping | undefined, ts: number): void {
+    if (state.shown && newest !== undefined) tellLive(ctx, newest.cell, ts, change(newest.status, -1));
+    state.shown = false;
+  }
+
   /** Tells the cells about the minute that ends at `endMs`. */
   function seal(state: DriverState, ctx: ActorContext, endMs: number): void {
     const startMs = endMs - MINUTE_MS;
@@ -85,16 +117,18 @@ export function driver({ presenceMs }: DriverOptions): Behaviour<DriverState> {
     const holds = last !== undefined && last.status !== 'offline' && last.ts + presenceMs > endMs;
     const nextMs = holds ? endMs : state.pings[0]?.ts;
     if (nextMs !== undefined) ctx.schedule('seal', minuteEnd(nextMs));
+    else hide(state, ctx, last, startMs);
   }
 
   return defineActor<DriverState>({
     type: 'driver',
-    sends: ['cell'],
-    state: () => ({ last: undefined, pings: [] }),
+    sends: ['cell', { to: 'live', async: true }],
+    state: () => ({ last: undefined, pings: [], shown: false }),
     store: {
       encode: storePings,
       decode: (stored) => loadPings(stored as StoredPings),
     },
+    look: ({ last, pings, shown }) => ({ last, pings, shown }),
     events: {
       'driver.location': {
         key: 'driverId',
@@ -104,7 +138,10 @@ export function driver({ presenceMs }: DriverOptions): Behaviour<DriverState> {
             ctx.late(event);
             return;
           }
-          insertByTime(state.pings, { ts: event.ts, status: event['status'] as Status, cell: event.cell! });
+          const before = state.pings.at(-1) ?? state.last;
+          const ping: Ping = { ts: event.ts, status: event['status'] as Status, cell: event.cell! };
+          insertByTime(state.pings, ping);
+          if (before === undefined || ping.ts >= before.ts) show(state, ctx, before, ping);
           const dueMs = ctx.due('seal');
           if (dueMs === undefined || sealMs < dueMs) ctx.schedule('seal', sealMs);
         },
@@ -112,6 +149,10 @@ export function driver({ presenceMs }: DriverOptions): Behaviour<DriverState> {
     },
     timers: { seal },
   });
+}
+
+function change(status: Status, by: 1 | -1): { open?: number; enroute?: number; busy?: number } {
+  return status === 'offline' ? {} : { [SHOWN_AS[status]]: by };
 }
 
 /** End of the minute that holds a time. */
@@ -151,11 +192,13 @@ function isFirstWithPrefix(cells: readonly string[], i: number, length: number):
   return true;
 }
 
+const HAS_LAST = 1;
+const IS_SHOWN = 2;
 const MOVED = 4;
 const CODES = 8;
 
-function storePings({ last, pings }: DriverState): StoredPings {
-  const stored: StoredPings = [last === undefined ? 0 : 1];
+function storePings({ last, pings, shown }: DriverState): StoredPings {
+  const stored: StoredPings = [(last === undefined ? 0 : HAS_LAST) + (shown ? IS_SHOWN : 0)];
   let ts = 0;
   let cell = '';
   for (const ping of last === undefined ? pings : [last, ...pings]) {
@@ -177,5 +220,10 @@ function loadPings(stored: StoredPings): DriverState {
     if ((code & MOVED) !== 0) cell = stored[++i] as string;
     pings.push({ ts, status: STATUSES[code & 3]!, cell });
   }
-  return { last: stored[0] === 1 ? pings.shift() : undefined, pings };
+  const flags = stored[0] as number;
+  return {
+    last: (flags & HAS_LAST) !== 0 ? pings.shift() : undefined,
+    pings,
+    shown: (flags & IS_SHOWN) !== 0,
+  };
 }

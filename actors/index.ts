@@ -3,6 +3,7 @@ import { formatDuration, LinearScorer, type Behaviour, type LinearModel } from '
 import { area } from './area.js';
 import { cell } from './cell.js';
 import { driver } from './driver.js';
+import { live } from './live.js';
 import { featureNames } from './market.js';
 import { region } from './region.js';
 import { rider } from './rider.js';
@@ -14,6 +15,8 @@ export interface MarketOptions {
   /** Lengths of the windows, ms, ascending from one minute. */
   readonly windowsMs: readonly number[];
   readonly model: LinearModel;
+  /** Tell live views what happens now; without it, only closed windows are told of. */
+  readonly live: boolean;
 }
 
 /** @throws GroundswellError GS_MODEL when the model asks for a feature that cells do not have */
@@ -23,6 +26,7 @@ export function marketActors(options: MarketOptions): Behaviour[] {
   return [
     driver(options) as Behaviour,
     rider(options) as Behaviour,
+    live() as Behaviour,
     cell({ ...options, scorer }),
     area('gh5', options),
     area('gh4', options),

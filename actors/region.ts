@@ -1,13 +1,14 @@
 /** The region: the top of the flow (stage 4). Its rows are the market's pulse. */
 import { windowed, type Behaviour } from '../src/index.js';
 import { emitAll, type MarketWindows } from './cell.js';
-import { MINUTE_MS } from './market.js';
+import { market, MINUTE_MS } from './market.js';
 
 export function region(options: MarketWindows): Behaviour {
   return windowed({
     type: 'region',
     sends: [],
     paneMs: MINUTE_MS,
+    counters: market.names,
     ...options,
     onClose(ctx, closed) {
       emitAll(ctx, 'region', closed);

@@ -16,6 +16,7 @@ import {
   type Tally,
 } from '../src/index.js';
 import { carryDistinct, minuteEnd } from './driver.js';
+import { tellLive } from './live.js';
 import { market, MINUTE_MS, RIDERS_AT } from './market.js';
 
 type Phase = 'requested' | 'accepted' | 'picked_up' | 'ended';
@@ -47,7 +48,17 @@ interface RiderState {
 export interface RiderOptions {
   /** How late an event of a ride may come and still correct the rows, ms. */
   readonly allowedLatenessMs: number;
+  /** Tell live views what riders do now. */
+  readonly live: boolean;
 }
+
+/** What an event is to those who look now. */
+const SHOWN_AS: Readonly<Record<string, 'requests' | 'cancels' | 'completes' | 'sessions'>> = {
+  session: 'sessions',
+  requested: 'requests',
+  cancelled: 'cancels',
+  completed: 'completes',
+};
 
 /** A ride nobody has heard of for so long is forgotten: its id may come again. */
 const ABANDONED_MS = 24 * 3_600_000;
@@ -159,7 +170,7 @@ function insertInOrder(log: LoggedEvent[], event: LoggedEvent): void {
   log.splice(i, 0, event);
 }
 
-export function rider({ allowedLatenessMs }: RiderOptions): Behaviour<RiderState> {
+export function rider({ allowedLatenessMs, live }: RiderOptions): Behaviour<RiderState> {
   /** Sends what the events older than a time amount to, less what was sent before. */
   function settle(state: RiderState, ctx: ActorContext, untilMs: number): void {
     const due = state.log.filter((event) => event.ts < untilMs);
@@ -202,23 +213,31 @@ export function rider({ allowedLatenessMs }: RiderOptions): Behaviour<RiderState
       ctx.late(event);
       return;
     }
-    insertInOrder(state.log, {
-      ts: event.ts,
-      kind: event.type === 'session.opened' ? 'session' : event.type.slice('ride.'.length),
-      rideId: (event['rideId'] as string | undefined) ?? '',
-      cell: event.cell ?? '',
-      counted: false,
-    });
+    const kind = event.type === 'session.opened' ? 'session' : event.type.slice('ride.'.length);
+    const rideId = (event['rideId'] as string | undefined) ?? '';
+    insertInOrder(state.log, { ts: event.ts, kind, rideId, cell: event.cell ?? '', counted: false });
+    const shownAs = SHOWN_AS[kind];
+    if (live && shownAs !== undefined) {
+      // Whether the ride can have this event is known when its minute closes: what is seen now is what was said.
+      const cell = event.cell ?? cellOf(state, rideId);
+      if (cell !== undefined) tellLive(ctx, cell, event.ts, { [shownAs]: 1 });
+    }
     if (endMs <= ctx.watermark) ctx.count('late_accepted');
     const dueMs = ctx.due('settle');
     // A late event's minute is over: the timer is due at once, at the end of this step.
     if (dueMs === undefined || endMs < dueMs) ctx.schedule('settle', endMs);
   }
 
+  /** Where a ride was last seen, as far as is known now. */
+  function cellOf({ rides, log }: RiderState, rideId: string): string | undefined {
+    const seen = log.findLast((event) => event.rideId === rideId && event.cell !== '');
+    return seen?.cell ?? rides.get(rideId)?.cell;
+  }
+
   const ride = { key: 'riderId', handle: take };
   return defineActor<RiderState>({
     type: 'rider',
-    sends: ['cell'],
+    sends: ['cell', { to: 'live', async: true }],
     state: () => ({ rides: new Map(), log: [] }),
     store: {
       encode: ({ rides, log }) => [
@@ -241,6 +260,7 @@ export function rider({ allowedLatenessMs }: RiderOptions): Behaviour<RiderState
         };
       },
     },
+    look: ({ rides, log }) => ({ rides: Object.fromEntries(rides), log }),
     events: {
       'ride.requested': ride,
       'ride.accepted': ride,

@@ -38,6 +38,11 @@ export interface ActorContext {
   due(timer: string): number | undefined;
   /** Emits a row for the world. */
   emit(row: RowDraft): void;
+  /**
+   * Shows values of this actor as of now, for live views: what was shown before is replaced, and the last of a commit
+   * counts. Provisional and not kept: windows make rows, this is what one sees until then. Names do not change.
+   */
+  show(values: Readonly<Record<string, number>>): void;
   /** Puts an event that came too late on the late side subject, and counts it. */
   late(event: ActorEvent): void;
   /** Puts something that cannot be processed on the dead side subject with the reason, and counts it. */
@@ -89,6 +94,8 @@ export interface Behaviour<S = unknown> {
   state(key: string): S;
   /** How the state is stored; without it, as it is (plain data). */
   readonly store?: { encode(state: S): unknown; decode(stored: unknown): S };
+  /** How the state is shown to people who look inside: plain data; without it, as it is stored. */
+  readonly look?: (state: S) => unknown;
   /** Outside events, by type. */
   readonly events?: Readonly<Record<string, EventHandler<S>>>;
   /** Messages of other actors, by name. */

@@ -19,6 +19,8 @@ export interface RegisteredType {
 
 export interface EventRoute {
   readonly type: RegisteredType;
+  /** The type's name: all that a producer needs of it. */
+  readonly actorType: string;
   /** Field of the event that holds the actor's key. */
   readonly keyField: string;
 }
@@ -106,7 +108,7 @@ function routesOf(types: ReadonlyMap<string, RegisteredType>): Map<string, Event
           `"${type.behaviour.type}" receives the event "${event}", but is at stage ${type.stage}: events go to stage 0.`,
         );
       }
-      routes.set(event, { type, keyField: handler.key });
+      routes.set(event, { type, actorType: type.behaviour.type, keyField: handler.key });
     }
   }
   return routes;

@@ -55,6 +55,11 @@ export async function readYamlConfig<S extends z.ZodType>(
   file: string,
   code: ErrorCode,
 ): Promise<z.output<S>> {
+  return parseConfig(schema, await readYaml(file, code), file, code);
+}
+
+/** What a YAML file says, unchecked: where it matters which keys are in it, and not only what they come to. */
+export async function readYaml(file: string, code: ErrorCode): Promise<unknown> {
   let text: string;
   try {
     text = await readFile(file, 'utf8');
@@ -64,7 +69,7 @@ export async function readYamlConfig<S extends z.ZodType>(
       remedy: 'Check that the file exists and is readable.',
     });
   }
-  return parseConfig(schema, parseYaml(text, file, code), file, code);
+  return parseYaml(text, file, code);
 }
 
 function parseYaml(text: string, file: string, code: ErrorCode): unknown {

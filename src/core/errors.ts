@@ -11,7 +11,11 @@ interface ErrorKind {
 
 export const ERRORS = {
   GS_USAGE: { exit: 2, retry: false, remedy: 'Run the command with --help for its options and an example.' },
-  GS_CONFIG: { exit: 2, retry: false, remedy: 'Correct the named key in the named file.' },
+  GS_CONFIG: {
+    exit: 2,
+    retry: false,
+    remedy: 'Correct the key, variable or flag that the message names; docs/CONFIG.md lists them.',
+  },
   GS_REGION_UNKNOWN: {
     exit: 2,
     retry: false,
@@ -60,6 +64,11 @@ export const ERRORS = {
     retry: false,
     remedy: 'Move the snapshot folder away: it is rebuilt from the journal at the next start.',
   },
+  GS_DATA_WRITE: {
+    exit: 1,
+    retry: true,
+    remedy: 'Make room on the disk of the data folder and start again: nothing that was committed is lost.',
+  },
   GS_REPLAY_OLD: {
     exit: 2,
     retry: false,
@@ -82,7 +91,7 @@ export const ERRORS = {
     remedy: 'Read the end of the server’s log, which the message shows.',
   },
   GS_NATS_CONNECT: {
-    exit: 2,
+    exit: 1,
     retry: true,
     remedy: 'Check the URL, and that a nats-server with JetStream answers there.',
   },
@@ -124,11 +133,32 @@ export const ERRORS = {
       'One step of one partition must fit one batch: lower limits.stepEvents, or raise max_payload of nats-server.',
   },
   GS_HANDLER: { exit: 1, retry: false, remedy: 'A behaviour’s handler failed: see the cause for the place.' },
+  GS_NODE_UNREACHABLE: {
+    exit: 1,
+    retry: true,
+    remedy: 'Start a node with groundswell start, or say with --http where one answers.',
+  },
   GS_OUTPUT: {
     exit: 1,
     retry: true,
     remedy: 'Check that the output’s folder exists, is writable and has room.',
   },
+  GS_HTTP_PORT: {
+    exit: 2,
+    retry: true,
+    remedy: 'Stop what uses the port, or give another one with --http (0 takes any free one).',
+  },
+  GS_HTTP_BODY: {
+    exit: 1,
+    retry: false,
+    remedy: 'Send events as application/x-ndjson or application/json, at most 8 MiB and 50,000 of them.',
+  },
+  GS_NOT_FOUND: {
+    exit: 1,
+    retry: false,
+    remedy: 'Check the address and the key; the message names what is near, where something is.',
+  },
+  GS_BUSY: { exit: 1, retry: true, remedy: 'Try again after the time that the answer names.' },
   GS_INTERNAL: {
     exit: 1,
     retry: false,

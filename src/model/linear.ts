@@ -9,42 +9,69 @@ import { GroundswellError } from '../core/errors.js';
 import { nearest } from '../core/nearest.js';
 import type { Surge } from '../actor/row.js';
 
-const featureRef = { feature: z.string().min(1), window: z.string().min(1) };
+const featureRef = {
+  feature: z.string().min(1).describe('a feature of a cell’s row, such as `requests`'),
+  window: z.string().min(1).describe('the window that it is taken from, such as `5m`'),
+};
 
 const transformSchema = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('identity') }),
+  z.strictObject({
+    kind: z
+      .literal('identity')
+      .describe(
+        '`identity`, `log1p`, `sqrt`, `clip`, `standardize` or `ratio`; the last three take keys of their own',
+      ),
+  }),
   z.strictObject({ kind: z.literal('log1p') }),
   z.strictObject({ kind: z.literal('sqrt') }),
-  z.strictObject({ kind: z.literal('clip'), min: z.number(), max: z.number() }),
-  z.strictObject({ kind: z.literal('standardize'), mean: z.number(), deviation: z.number().positive() }),
-  /** feature ÷ max(over, floor) */
+  z.strictObject({
+    kind: z.literal('clip'),
+    min: z.number().describe('`clip`: lower bound'),
+    max: z.number().describe('`clip`: upper bound'),
+  }),
+  z.strictObject({
+    kind: z.literal('standardize'),
+    mean: z.number().describe('`standardize`: what is taken away first'),
+    deviation: z.number().positive().describe('`standardize`: what it is divided by then'),
+  }),
+  // feature ÷ max(over, floor)
   z.strictObject({
     kind: z.literal('ratio'),
-    over: z.strictObject(featureRef),
-    floor: z.number().positive(),
+    over: z.strictObject({
+      feature: featureRef.feature.describe('`ratio`: the feature that it is divided by'),
+      window: featureRef.window.describe('`ratio`: the window of that feature'),
+    }),
+    floor: z.number().positive().describe('`ratio`: least divisor'),
   }),
 ]);
 
 export const linearModelSchema = z
   .strictObject({
-    $schema: z.string().optional(),
-    name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,63}$/),
-    version: z.int().positive(),
-    description: z.string().optional(),
+    $schema: z.string().optional().describe('for editors; not read'),
+    name: z
+      .string()
+      .regex(/^[a-z0-9][a-z0-9-]{0,63}$/)
+      .describe('1 to 64 of a-z, 0-9 and -; with the version it stands in every surge as `name@version`'),
+    version: z.int().positive().describe('a whole number, raised with every change'),
+    description: z.string().optional().describe('for people'),
     features: z.array(
       z.strictObject({
         ...featureRef,
-        weight: z.number(),
+        weight: z.number().describe('what the transformed feature is multiplied by'),
         transform: transformSchema.default({ kind: 'identity' }),
       }),
     ),
-    bias: z.number(),
-    link: z.enum(['identity', 'exp', 'logistic']),
+    bias: z.number().describe('what the sum begins with'),
+    link: z
+      .enum(['identity', 'exp', 'logistic'])
+      .describe('makes the raw score of the sum: `identity`, `exp` or `logistic`'),
     bounds: z
-      .strictObject({ min: z.number().positive(), max: z.number().positive() })
+      .strictObject({
+        min: z.number().positive().describe('least multiplier; a multiple of `quantum`'),
+        max: z.number().positive().describe('highest multiplier; a multiple of `quantum`'),
+      })
       .refine((b) => b.min <= b.max, 'min is above max'),
-    /** The multiplier is a multiple of this. */
-    quantum: z.number().positive(),
+    quantum: z.number().positive().describe('every multiplier is a multiple of this'),
   })
   .refine(({ bounds, quantum }) => isMultiple(bounds.min, quantum) && isMultiple(bounds.max, quantum), {
     path: ['bounds'],

@@ -21,8 +21,8 @@ export interface EncodedCommit {
 
 export function encodeCommit(commit: Commit, frameBytesMax: number): EncodedCommit {
   const journal = encodeJournalEntry(commit.entry, frameBytesMax);
-  const { blocks, sides, progress } = commit;
-  const out = progress === undefined ? [] : encodeOutput({ progress, blocks, sides }, frameBytesMax);
+  const { blocks, sides, shown, progress } = commit;
+  const out = progress === undefined ? [] : encodeOutput({ progress, blocks, sides, shown }, frameBytesMax);
   let bytes = 0;
   for (const frame of journal) bytes += frame.byteLength;
   for (const frame of out) bytes += frame.byteLength;

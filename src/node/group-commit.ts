@@ -29,13 +29,14 @@ export interface GroupCommitOptions {
   readonly clock: Clock;
   readonly writer: string;
   readonly partitions: number;
+  /** Attempts without an answer before `commit` gives up: the default takes about two minutes. */
+  readonly attemptsMax?: number;
   /** Called before a batch is tried again, with the reason. */
   onRetry?(cause: string, attempt: number): void;
 }
 
 const RETRY_FIRST_MS = 50;
 const RETRY_LONGEST_MS = 5_000;
-/** Attempts without an answer before the node gives up: with the waits between them about two minutes. */
 const ATTEMPTS_MAX = 30;
 
 /** The log could not be read either: nothing is known, so the same batch is tried again. If it is there, it is stale. */
@@ -73,7 +74,7 @@ export class GroupCommit {
     return this.#inputSeq.get(partition) ?? 0;
   }
 
-  /** @throws GroundswellError GS_LOG when the stream refuses for good or never answers */
+  /** @throws GroundswellError GS_LOG when the stream refuses for good or never answers, GS_STREAM_LOST when it is gone */
   async commit(commits: readonly EncodedCommit[]): Promise<CommitResult> {
     const { log, clock, subjects, partitions } = this.#options;
     let remaining = commits;
@@ -86,14 +87,15 @@ export class GroupCommit {
         return { committed: this.#settle(remaining, batch, outcome.firstSeq), fenced };
       if (outcome.outcome === 'refused' && !outcome.retry) throw refused(outcome.cause);
       if (outcome.outcome !== 'refused') {
-        const found = await this.#resolve(remaining, batch).catch(() => UNRESOLVED);
+        const found = await this.#resolve(remaining, batch).catch(unresolved);
         if (found.firstSeq !== undefined)
           return { committed: this.#settle(remaining, batch, found.firstSeq), fenced };
         fenced.push(...found.fenced);
         remaining = remaining.filter(({ commit }) => !found.fenced.includes(commit.partition));
         if (found.fenced.length > 0) continue;
       }
-      if (attempt >= ATTEMPTS_MAX) throw refused(`${outcome.cause}, after ${attempt} attempts`);
+      if (attempt >= (this.#options.attemptsMax ?? ATTEMPTS_MAX))
+        throw refused(`${outcome.cause}, after ${attempt} attempts`);
       this.#options.onRetry?.(outcome.cause, attempt);
       await sleep(clock, Math.min(RETRY_LONGEST_MS, RETRY_FIRST_MS * 2 ** (attempt - 1)));
     }
@@ -144,6 +146,12 @@ export class GroupCommit {
     }
     return undefined;
   }
+}
+
+/** A stream that is gone stays so; anything else may be better at the next attempt. */
+function unresolved(error: unknown): Resolution {
+  if (error instanceof GroundswellError && error.code === 'GS_STREAM_LOST') throw error;
+  return UNRESOLVED;
 }
 
 function refused(cause: string): GroundswellError {

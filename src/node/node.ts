@@ -6,15 +6,19 @@
 import type { Registry } from '../actor/registry.js';
 import type { Clock } from '../core/clock.js';
 import { GroundswellError, messageOf } from '../core/errors.js';
-import type { Log, LogMessage, LogReader } from '../log/log.js';
-import { isEventSubject, type Subjects } from '../log/subjects.js';
+import { partitionOf } from '../core/hash.js';
+import type { ActorId } from '../core/ids.js';
+import type { Log } from '../log/log.js';
+import type { Subjects } from '../log/subjects.js';
 import { Partition, type PartitionConfig } from '../partition/partition.js';
 import type { SnapshotStore } from '../state/store.js';
 import { encodeCommit, type EncodedCommit } from './batch-assembly.js';
 import { GroupCommit, type CommitResult } from './group-commit.js';
+import { OwnedPartition } from './owned-partition.js';
 import { recoverPartition } from './recover.js';
 import { Retention } from './retention.js';
 import { Snapshotter } from './snapshotter.js';
+import type { ActorView, NodeObserver, NodeState, NodeStats, NodeStatus } from './status.js';
 import { Wakeup } from './wakeup.js';
 
 export interface NodeLimits {
@@ -24,7 +28,8 @@ export interface NodeLimits {
   readonly uncommittedEventsMax: number;
   /** Bytes of one batch, roughly. */
   readonly batchBytesMax: number;
-  readonly stepTimersMax: number;
+  /** Timers that fire in one turn, over all partitions: a minute that closes leaves room for what comes meanwhile. */
+  readonly turnTimersMax: number;
   /** Actors in memory, over all partitions of the node. */
   readonly residentActorsMax: number;
   /** Steps after which an untouched actor is passivated. */
@@ -32,8 +37,15 @@ export interface NodeLimits {
   readonly pendingSnapshotActorsMax: number;
   /** At least so long between two snapshot transactions, ms. */
   readonly snapshotEveryMs: number;
-  /** While input keeps coming, commits are at least so far apart, ms; when there is none left, at once. */
+  /**
+   * While input keeps coming and the node is behind or a replay is attached, commits are at least so far apart, ms: what
+   * is gathered costs less. Otherwise a commit follows as soon as the last one is acknowledged.
+   */
   readonly commitEveryMs: number;
+  /** Input messages that were not taken yet: with more of them, the node counts as behind. */
+  readonly behindMessages: number;
+  /** Attempts to store a commit before the node gives up. */
+  readonly commitAttemptsMax: number;
   /** How often time is looked at when nothing comes, ms. */
   readonly tickMs: number;
   /** How long committed inputs are kept, ms. */
@@ -44,12 +56,14 @@ export const DEFAULT_LIMITS: NodeLimits = {
   turnBytes: 256 * 1024,
   uncommittedEventsMax: 50_000,
   batchBytesMax: 16 * 1024 * 1024,
-  stepTimersMax: 20_000,
+  turnTimersMax: 2_000,
   residentActorsMax: 1_000_000,
   idleSteps: 10_000,
   pendingSnapshotActorsMax: 500_000,
   snapshotEveryMs: 1_000,
   commitEveryMs: 200,
+  behindMessages: 64,
+  commitAttemptsMax: 30,
   tickMs: 200,
   historyMs: 24 * 3_600_000,
 };
@@ -61,37 +75,13 @@ export interface NodeOptions {
   readonly clock: Clock;
   readonly registry: Registry;
   readonly partitions: number;
-  readonly partition: Omit<
-    PartitionConfig,
-    'region' | 'partition' | 'partitions' | 'registry' | 'stepTimersMax'
-  >;
+  readonly partition: Omit<PartitionConfig, 'region' | 'partition' | 'partitions' | 'registry'>;
   readonly limits?: Partial<NodeLimits>;
+  readonly observer?: NodeObserver;
   onRetry?(cause: string, attempt: number): void;
 }
 
-/** What a node has done since it started. */
-export interface NodeStats {
-  events: number;
-  frames: number;
-  mailFrames: number;
-  steps: number;
-  commits: number;
-  batches: number;
-  batchBytes: number;
-  rows: number;
-  entriesRecovered: number;
-  retentionFailures: number;
-}
-
 const RETENTION_EVERY_MS = 60_000;
-
-interface Owned {
-  readonly partition: Partition;
-  readonly reader: LogReader;
-  /** Taken from the reader, and to be accepted once the timers that are due have fired. */
-  waiting: LogMessage[];
-  uncommittedEvents: number;
-}
 
 export class Node {
   readonly stats: NodeStats = {
@@ -108,7 +98,7 @@ export class Node {
   };
   readonly #options: NodeOptions;
   readonly #limits: NodeLimits;
-  readonly #owned = new Map<number, Owned>();
+  readonly #owned = new Map<number, OwnedPartition>();
   readonly #groupCommit: GroupCommit;
   readonly #snapshotter: Snapshotter;
   readonly #wakeup: Wakeup;
@@ -117,6 +107,10 @@ export class Node {
   #inFlight: Promise<void> | undefined;
   #committedAtMs = 0;
   #held: EncodedCommit[] = [];
+  #state: NodeState = 'starting';
+  #clockBehindMs = 0;
+  /** Whose turn it is to close first: timers are shared out in turn. */
+  #first = 0;
   #stopping = false;
   #failure: Error | undefined;
   #running: Promise<void> | undefined;
@@ -130,11 +124,17 @@ export class Node {
       historyMs: this.#limits.historyMs,
       everyMs: RETENTION_EVERY_MS,
     });
-    this.#groupCommit = new GroupCommit({ ...options, writer: options.partition.writer });
+    this.#groupCommit = new GroupCommit({
+      ...options,
+      writer: options.partition.writer,
+      attemptsMax: this.#limits.commitAttemptsMax,
+    });
     this.#snapshotter = new Snapshotter({
       store: options.store,
       pendingActorsMax: this.#limits.pendingSnapshotActorsMax,
-      pause: { clock: options.clock, ms: this.#limits.snapshotEveryMs },
+      clock: options.clock,
+      pauseMs: this.#limits.snapshotEveryMs,
+      ...(options.observer === undefined ? {} : { observer: options.observer }),
       onProgress: () => {
         this.#wakeup.wake();
       },
@@ -145,6 +145,7 @@ export class Node {
   async start(): Promise<void> {
     const { partitions } = this.#options;
     await Promise.all(Array.from({ length: partitions }, (_, partition) => this.#own(partition)));
+    this.#state = 'running';
     this.#running = this.#loop();
     // Whoever awaits `finished` sees the failure; until then it must not count as unhandled.
     this.#running.catch(() => undefined);
@@ -158,8 +159,37 @@ export class Node {
   /** Finishes the step, commits, writes the snapshots, lets go of the readers. */
   async stop(): Promise<void> {
     this.#stopping = true;
+    if (this.#state === 'running') this.#state = 'draining';
     this.#wakeup.wake();
     await this.#running;
+  }
+
+  status(): NodeStatus {
+    const partitions = [...this.#owned.values()].map((owned) => owned.status());
+    const counters: Record<string, number> = {};
+    for (const { committed } of this.#owned.values())
+      for (const [name, n] of committed?.counters ?? []) counters[name] = (counters[name] ?? 0) + n;
+    return {
+      state: this.#state,
+      region: this.#options.subjects.region,
+      partitionCount: this.#options.partitions,
+      partitions: partitions.sort((a, b) => a.partition - b.partition),
+      counters,
+      stats: { ...this.stats },
+      snapshot: {
+        pendingActors: this.#snapshotter.pendingActors,
+        fileBytes: this.#options.store.sizeBytes(),
+      },
+      clockBehindMs: this.#clockBehindMs,
+    };
+  }
+
+  /**
+   * One actor, told when what is seen of it is committed. Undefined when nothing is known of it.
+   * @throws GroundswellError when the node ends before that
+   */
+  async inspect(id: ActorId): Promise<ActorView | undefined> {
+    return this.#owned.get(partitionOf(id, this.#options.partitions))?.inspect(id);
   }
 
   partition(partition: number): Partition | undefined {
@@ -183,7 +213,6 @@ export class Node {
         partition: id,
         partitions,
         registry,
-        stepTimersMax: this.#limits.stepTimersMax,
       },
       store.source(id),
       recovered,
@@ -193,7 +222,13 @@ export class Node {
     const reader = await log.read(subjects.inputs(id), partition.inputSeq + 1, () => {
       this.#wakeup.wake();
     });
-    this.#owned.set(id, { partition, reader, waiting: [], uncommittedEvents: 0 });
+    const committed = recovered.control;
+    const aheadMs = (committed?.wallMs ?? 0) - this.#options.clock.now();
+    this.#clockBehindMs = Math.max(this.#clockBehindMs, aheadMs);
+    this.#owned.set(
+      id,
+      new OwnedPartition({ partition, reader, clock: this.#options.clock, committed, journalSeq }),
+    );
   }
 
   async #loop(): Promise<void> {
@@ -211,10 +246,15 @@ export class Node {
       await this.#inFlight;
       this.#throwFailure();
       await this.#snapshotter.flush();
+      this.#state = 'stopped';
+    } catch (error) {
+      this.#state = 'failed';
+      throw error;
     } finally {
       await this.#inFlight;
       await this.#tending;
-      for (const { reader } of this.#owned.values()) await reader.close();
+      const ended = new GroundswellError('GS_LOG', 'The node has ended.');
+      for (const owned of this.#owned.values()) await owned.close(ended);
     }
   }
 
@@ -227,48 +267,27 @@ export class Node {
   #turn(): boolean {
     const wallMs = this.#options.clock.now();
     let worked = false;
-    for (const owned of this.#owned.values()) {
-      if (owned.reader.failure !== undefined) throw owned.reader.failure;
-      if (this.#takeInput(owned, wallMs)) worked = true;
-      owned.partition.advance(wallMs);
+    let timersLeft = this.#limits.turnTimersMax;
+    let lag = 0;
+    let live = true;
+    const owned = [...this.#owned.values()];
+    this.#first = (this.#first + 1) % Math.max(1, owned.length);
+    for (let i = 0; i < owned.length; i++) {
+      const one = owned[(this.#first + i) % owned.length]!;
+      if (!this.#snapshotter.full && one.takeInput(this.#limits, wallMs, this.stats) > 0) worked = true;
+      timersLeft -= one.partition.advance(wallMs, timersLeft);
       this.stats.steps++;
-      if (owned.partition.moreDue) worked = true;
+      if (one.partition.moreDue) worked = true;
+      lag += one.lagMessages;
+      live &&= one.partition.live;
     }
-    // While there is more to take, gather: an actor that changes again is then committed once.
+    // While there is more to take, gather: an actor that changes again is then committed once. Unless somebody waits.
+    const atOnce = !worked || (live && lag <= this.#limits.behindMessages);
     const due = this.#options.clock.monotonic() - this.#committedAtMs >= this.#limits.commitEveryMs;
-    if ((!worked || due) && this.#startCommit()) worked = true;
+    if ((atOnce || due) && this.#startCommit()) worked = true;
     this.#passivate();
     this.#tend();
     return worked;
-  }
-
-  #takeInput(owned: Owned, wallMs: number): boolean {
-    if (
-      owned.uncommittedEvents >= this.#limits.uncommittedEventsMax ||
-      this.#snapshotter.full ||
-      owned.partition.moreDue
-    )
-      return false;
-    const { partition } = owned;
-    if (owned.waiting.length === 0) owned.waiting = owned.reader.take(this.#limits.turnBytes);
-    let taken = 0;
-    for (const { subject, seq, payload } of owned.waiting) {
-      taken++;
-      if (!isEventSubject(subject)) {
-        partition.acceptMail(payload, seq);
-        this.stats.mailFrames++;
-        continue;
-      }
-      const events = partition.acceptEvents(payload, seq, wallMs);
-      owned.uncommittedEvents += events;
-      this.stats.events += events;
-      this.stats.frames++;
-      // Time passes after every frame: what is late must not depend on how many frames a turn happens to take (P7).
-      partition.advance(wallMs);
-      if (partition.moreDue) break;
-    }
-    owned.waiting = owned.waiting.slice(taken);
-    return taken > 0;
   }
 
   /** Sends what the partitions have to commit; what does not fit the batch is held for the next. */
@@ -308,9 +327,12 @@ export class Node {
         this.#held.push(encoded);
       }
     }
+    const sentAtMs = this.#committedAtMs;
     this.#inFlight = this.#groupCommit.commit(batch).then(
       (result) => {
         this.#inFlight = undefined;
+        const seconds = (this.#options.clock.monotonic() - sentAtMs) / 1000;
+        this.#options.observer?.committed({ bytes, messages: entries, partitions: batch.length, seconds });
         this.#acknowledged(result, bytes);
         this.#wakeup.wake();
       },
@@ -327,7 +349,10 @@ export class Node {
     this.stats.batches++;
     this.stats.batchBytes += bytes;
     this.stats.commits += committed.length;
-    for (const { encoded } of committed) this.stats.rows += encoded.commit.rows;
+    for (const { partition, encoded, journalSeq } of committed) {
+      this.stats.rows += encoded.commit.rows;
+      this.#owned.get(partition)?.acknowledged(encoded.commit.entry.control, journalSeq);
+    }
     this.#snapshotter.add(committed);
     if (fenced.length > 0) {
       this.#failure = new GroundswellError(

@@ -17,18 +17,36 @@ export interface RetentionOptions {
   readonly everyMs: number;
 }
 
-interface Noted {
-  readonly atMs: number;
-  readonly inputSeq: number;
+/** How far something had come at which time, by partition: tells what is old enough to go. */
+export class Positions {
+  readonly #clock: Clock;
+  readonly #keepMs: number;
+  readonly #noted = new Map<number, { readonly atMs: number; readonly seq: number }[]>();
+
+  constructor(clock: Clock, keepMs: number) {
+    this.#clock = clock;
+    this.#keepMs = keepMs;
+  }
+
+  /** Notes a position; gives the last one that is older than what is kept, once. */
+  note(partition: number, seq: number): number | undefined {
+    const nowMs = this.#clock.monotonic();
+    const noted = this.#noted.get(partition) ?? [];
+    if (noted.at(-1)?.seq !== seq) noted.push({ atMs: nowMs, seq });
+    const old = noted.filter(({ atMs }) => atMs <= nowMs - this.#keepMs);
+    this.#noted.set(partition, noted.slice(old.length));
+    return old.at(-1)?.seq;
+  }
 }
 
 export class Retention {
   readonly #options: RetentionOptions;
-  readonly #noted = new Map<number, Noted[]>();
+  readonly #positions: Positions;
   #nextMs = 0;
 
   constructor(options: RetentionOptions) {
     this.#options = options;
+    this.#positions = new Positions(options.clock, options.historyMs);
   }
 
   /**
@@ -37,22 +55,18 @@ export class Retention {
    * @param committed log sequence of the last committed input, by partition
    */
   async tend(committed: ReadonlyMap<number, number>): Promise<void> {
-    const { log, subjects, clock, historyMs, everyMs } = this.#options;
+    const { log, subjects, clock, everyMs } = this.#options;
     const nowMs = clock.monotonic();
     if (nowMs < this.#nextMs) return;
     this.#nextMs = nowMs + everyMs;
     for (const [partition, inputSeq] of committed) {
-      const noted = this.#noted.get(partition) ?? [];
-      if (noted.at(-1)?.inputSeq !== inputSeq) noted.push({ atMs: nowMs, inputSeq });
-      const old = noted.filter(({ atMs }) => atMs <= nowMs - historyMs);
-      this.#noted.set(partition, noted.slice(old.length));
-      const last = old.at(-1);
-      if (last === undefined) continue;
-      await log.purge(subjects.mail(partition), last.inputSeq + 1);
+      const old = this.#positions.note(partition, inputSeq);
+      if (old === undefined) continue;
+      await log.purge(subjects.mail(partition), old + 1);
       // The last event frame stays: a producer that comes back reads in it how far it had come.
       const lastEvents = await log.last(subjects.events(partition));
       if (lastEvents !== undefined)
-        await log.purge(subjects.events(partition), Math.min(lastEvents.seq, last.inputSeq + 1));
+        await log.purge(subjects.events(partition), Math.min(lastEvents.seq, old + 1));
     }
   }
 }

@@ -9,6 +9,7 @@ import { encodeControl, type Control } from '../partition/journal.js';
 import type { Clock } from '../core/clock.js';
 import type { SnapshotStore } from '../state/store.js';
 import type { Committed } from './group-commit.js';
+import type { NodeObserver } from './status.js';
 
 interface Pending {
   journalSeq: number;
@@ -20,8 +21,10 @@ export interface SnapshotterOptions {
   readonly store: SnapshotStore;
   /** Changed actors that may wait to be written. */
   readonly pendingActorsMax: number;
+  readonly clock: Clock;
   /** At least so long between two transactions, unless too much waits: an actor that changes often is written once. */
-  readonly pause?: { readonly clock: Clock; readonly ms: number };
+  readonly pauseMs: number;
+  readonly observer?: Pick<NodeObserver, 'snapshotWritten'>;
   /** Called when a write is done, or failed. */
   onProgress(): void;
 }
@@ -38,6 +41,11 @@ export class Snapshotter {
 
   constructor(options: SnapshotterOptions) {
     this.#options = options;
+  }
+
+  /** Changed actors that wait to be written. */
+  get pendingActors(): number {
+    return this.#pendingActors;
   }
 
   get full(): boolean {
@@ -89,12 +97,16 @@ export class Snapshotter {
       changes,
       commit: control.commit,
     }));
+    const actors = this.#pendingActors;
+    const startedMs = this.#options.clock.monotonic();
     this.#pending = new Map();
     this.#pendingActors = 0;
     this.#writing = this.#options.store.write(updates).then(
       () => {
         for (const { partition, commit } of updates) this.#writtenCommit.set(partition, commit);
         this.#writing = undefined;
+        const seconds = (this.#options.clock.monotonic() - startedMs) / 1000;
+        this.#options.observer?.snapshotWritten({ actors, seconds });
         this.#pause();
         this.#start();
         this.#options.onProgress();
@@ -108,10 +120,10 @@ export class Snapshotter {
   }
 
   #pause(): void {
-    const { pause } = this.#options;
-    if (pause === undefined || this.#pausing || this.#flushing) return;
+    const { clock, pauseMs } = this.#options;
+    if (pauseMs === 0 || this.#pausing || this.#flushing) return;
     this.#pausing = true;
-    pause.clock.after(pause.ms, () => {
+    clock.after(pauseMs, () => {
       this.#pausing = false;
       this.#start();
     });

@@ -4,6 +4,7 @@
  */
 import { pack, unpack } from 'msgpackr';
 import type { RegisteredType, Registry } from '../actor/registry.js';
+import { viewOf, type ActorView } from './actor-view.js';
 import { actorKey, actorType, type ActorId } from '../core/ids.js';
 import { GroundswellError } from '../core/errors.js';
 
@@ -107,16 +108,33 @@ export class ActorTable {
     this.#dirty.push(actor);
   }
 
+  /** An actor without activating it; undefined when nothing is known of it. `nextCommit` is what its changes go into. */
+  look(id: ActorId, where: { partition: number; nextCommit: number }): ActorView | undefined {
+    const type = this.#registry.types.get(actorType(id));
+    if (type === undefined) return undefined;
+    const { partition, nextCommit } = where;
+    const known = this.#residents.get(id);
+    if (known !== undefined) {
+      if (known.forgotten) return undefined;
+      const { state, timers, seen, dirty, changedIn } = known;
+      const commit = dirty ? nextCommit : changedIn;
+      return viewOf(type, state, { id, partition, timers, seen, resident: true, commit });
+    }
+    const stored = this.#source.get(id);
+    if (stored === undefined) return undefined;
+    const { state, timers, seen } = decodeActor(stored);
+    const { store } = type.behaviour;
+    const loaded: unknown = store ? store.decode(state) : state;
+    return viewOf(type, loaded, { id, partition, timers, seen, resident: false, commit: 0 });
+  }
+
   /** Encodes the changed actors of this commit and starts the next set. */
   takeChanges(commit: number): ActorChange[] {
     const changes = this.#dirty.map((actor) => {
       actor.dirty = false;
       actor.changedIn = commit;
-      if (actor.forgotten) {
-        this.#residents.delete(actor.id);
-        actor.resident = false;
-        return { id: actor.id, bytes: undefined, timed: false };
-      }
+      // It stays until the snapshot has forgotten it too: who is addressed again must not find what was (P5).
+      if (actor.forgotten) return { id: actor.id, bytes: undefined, timed: false };
       return {
         id: actor.id,
         bytes: encode(actor),
@@ -140,12 +158,8 @@ export class ActorTable {
         return;
       }
       const actor = next.value;
-      if (
-        actor.dirty ||
-        actor.changedIn > options.snapshotCommit ||
-        actor.touchedIn >= options.untouchedSince
-      )
-        continue;
+      const idle = actor.forgotten || actor.touchedIn < options.untouchedSince;
+      if (actor.dirty || actor.changedIn > options.snapshotCommit || !idle) continue;
       this.#residents.delete(actor.id);
       actor.resident = false;
       this.passivations++;

@@ -20,22 +20,21 @@ interface Surroundings {
   readonly partitions: number;
   readonly registry: Registry;
   readonly marks: StageMarks;
-  readonly closed: readonly number[];
+  /** Event time per stage up to which an actor's own timers have fired before it hears anything else. */
+  readonly limits: readonly number[];
   readonly timers: readonly TimerQueue[];
   readonly local: readonly Outbox[];
   readonly remote: Outbox;
   readonly counters: Map<string, number>;
   emitRow(row: Row): void;
   emitSide(side: SideOutput): void;
+  show(actor: Resident, values: Readonly<Record<string, number>>): void;
   markDirty(actor: Resident): void;
 }
 
 export class Dispatcher implements ActorContext {
   readonly #here: Surroundings;
   #actor!: Resident;
-  /** Event time up to which the stage whose timers are firing may close. */
-  limitMs = 0;
-  #firing = false;
 
   constructor(surroundings: Surroundings) {
     this.#here = surroundings;
@@ -77,13 +76,10 @@ export class Dispatcher implements ActorContext {
     }
     actor.timers!.delete(name);
     this.#enter(actor);
-    this.#firing = true;
     try {
       handler(actor.state, this, atMs);
     } catch (error) {
       throw failed(actor, name, error);
-    } finally {
-      this.#firing = false;
     }
   }
 
@@ -104,7 +100,7 @@ export class Dispatcher implements ActorContext {
   }
 
   get watermark(): number {
-    return this.#firing ? this.limitMs : this.#here.closed[this.#actor.type.stage]!;
+    return this.#here.limits[this.#actor.type.stage]!;
   }
 
   send(type: string, key: string, name: string, atMs: number, body: unknown): void {
@@ -157,6 +153,10 @@ export class Dispatcher implements ActorContext {
         ? { region, level, key, window, start, end, rev, final, features, watermark, completeness }
         : { region, level, key, window, start, end, rev, final, features, surge, watermark, completeness },
     );
+  }
+
+  show(values: Readonly<Record<string, number>>): void {
+    this.#here.show(this.#actor, values);
   }
 
   late(event: ActorEvent): void {

@@ -26,6 +26,8 @@ export interface Control {
   /** Event time up to which each stage has fired its timers. */
   readonly closed: readonly number[];
   readonly counters: ReadonlyMap<string, number>;
+  /** Wall time of the step, ms UTC. */
+  readonly wallMs: number;
 }
 
 export interface JournalEntry {
@@ -38,10 +40,11 @@ type StoredControl = [
   commit: number,
   inputSeq: number,
   watermarkMs: number,
-  producers: [string, 0 | 1, number, number, boolean][],
+  producers: [string, 0 | 1, number, number, boolean, number][],
   marks: readonly number[],
   closed: readonly number[],
   counters: [string, number][],
+  wallMs: number,
 ];
 type StoredChange = [id: ActorId, bytes: Uint8Array | null, timed: boolean];
 type StoredFrame = [
@@ -104,6 +107,13 @@ export function encodeJournalEntry(entry: JournalEntry, frameBytesMax: number): 
   });
 }
 
+/** What one journal frame says by itself: which part of its entry it is, and the control record when it is the first. */
+export function journalHead(bytes: Uint8Array): { part: number; control: Control | undefined } {
+  const [format, part, , control] = packr.unpack(bytes) as StoredFrame;
+  expectFormat(format);
+  return { part, control: control === null ? undefined : fromStored(control) };
+}
+
 /** Puts journal frames together again, in stream order. Gives an entry when its last frame has come. */
 export class JournalReader {
   #control: Control | undefined;
@@ -112,12 +122,7 @@ export class JournalReader {
 
   push(bytes: Uint8Array): JournalEntry | undefined {
     const [format, part, parts, control, changes] = packr.unpack(bytes) as StoredFrame;
-    if (format !== JOURNAL_FORMAT) {
-      throw new GroundswellError(
-        'GS_DATA_NEWER',
-        `A journal entry has format ${format}; this version reads ${JOURNAL_FORMAT}.`,
-      );
-    }
+    expectFormat(format);
     if (part === 0) {
       this.#control = fromStored(control!);
       this.#changes = [];
@@ -137,34 +142,51 @@ export class JournalReader {
   }
 }
 
+function expectFormat(format: number): void {
+  if (format === JOURNAL_FORMAT) return;
+  throw new GroundswellError(
+    'GS_DATA_NEWER',
+    `A journal entry has format ${format}; this version reads ${JOURNAL_FORMAT}.`,
+  );
+}
+
 function toStored(control: Control): StoredControl {
   return [
     control.writer,
     control.commit,
     control.inputSeq,
     control.watermarkMs,
-    [...control.producers].map(([id, p]) => [id, p.mode === 'live' ? 0 : 1, p.seq, p.watermarkMs, p.ended]),
+    [...control.producers].map(([id, p]) => [
+      id,
+      p.mode === 'live' ? 0 : 1,
+      p.seq,
+      p.watermarkMs,
+      p.ended,
+      p.heardAtMs,
+    ]),
     control.marks,
     control.closed,
     [...control.counters],
+    control.wallMs,
   ];
 }
 
 function fromStored(stored: StoredControl): Control {
-  const [writer, commit, inputSeq, watermarkMs, producers, marks, closed, counters] = stored;
+  const [writer, commit, inputSeq, watermarkMs, producers, marks, closed, counters, wallMs] = stored;
   return {
     writer,
     commit,
     inputSeq,
     watermarkMs,
     producers: new Map(
-      producers.map(([id, mode, seq, producerWatermarkMs, ended]) => [
+      producers.map(([id, mode, seq, producerWatermarkMs, ended, heardAtMs]) => [
         id,
-        { mode: mode === 0 ? 'live' : 'replay', seq, watermarkMs: producerWatermarkMs, ended },
+        { mode: mode === 0 ? 'live' : 'replay', seq, watermarkMs: producerWatermarkMs, ended, heardAtMs },
       ]),
     ),
     marks,
     closed,
     counters: new Map(counters),
+    wallMs,
   };
 }

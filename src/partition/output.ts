@@ -16,6 +16,12 @@ export interface SideOutput {
   readonly body: unknown;
 }
 
+/**
+ * What actors show of themselves now, in columns: the type, the names of the values, the actors' keys, and the values of
+ * each key in turn. Provisional: the next one replaces it, and no row is made of it.
+ */
+export type ShownBlock = [type: string, names: string[], keys: string[], numbers: number[]];
+
 /** How far a partition has come: with each output frame. */
 export interface Progress {
   readonly partition: number;
@@ -33,6 +39,7 @@ export interface Output {
   readonly progress: Progress | null;
   readonly blocks: readonly RowBlock[];
   readonly sides: readonly SideOutput[];
+  readonly shown: readonly ShownBlock[];
 }
 
 /** An output frame as it is read. */
@@ -47,10 +54,10 @@ const packr = new Packr({ useRecords: true, moreTypes: false });
 
 /** @throws GroundswellError GS_FRAME_TOO_LARGE when a single row or side output is over the limit */
 export function encodeOutput(output: Output, frameBytesMax: number): Uint8Array[] {
-  const { blocks, sides, progress } = output;
-  const whole = packr.pack([OUTPUT_FORMAT, progress, blocks, sides]);
+  const { blocks, sides, shown, progress } = output;
+  const whole = packr.pack([OUTPUT_FORMAT, progress, blocks, sides, shown]);
   if (whole.byteLength <= frameBytesMax) return [whole];
-  const halves = halvesOf(blocks, sides);
+  const halves = halvesOf(output);
   if (halves === undefined) {
     const block = blocks[0];
     const what = block
@@ -67,37 +74,62 @@ export function encodeOutput(output: Output, frameBytesMax: number): Uint8Array[
   ];
 }
 
-type Part = Pick<Output, 'blocks' | 'sides'>;
+type Part = Omit<Output, 'progress'>;
 
-function halvesOf(blocks: readonly RowBlock[], sides: readonly SideOutput[]): [Part, Part] | undefined {
+const NOTHING: Part = { blocks: [], sides: [], shown: [] };
+
+/** What there is in two halves: kinds apart, then lists, then the columns of a single block. */
+function halvesOf({ blocks, sides, shown }: Part): [Part, Part] | undefined {
+  if (shown.length > 0 && blocks.length + sides.length > 0) {
+    return [
+      { blocks, sides, shown: [] },
+      { ...NOTHING, shown },
+    ];
+  }
   if (blocks.length > 0 && sides.length > 0) {
     return [
-      { blocks, sides: [] },
-      { blocks: [], sides },
+      { ...NOTHING, blocks },
+      { ...NOTHING, sides },
     ];
   }
-  const half = Math.ceil(Math.max(blocks.length, sides.length) / 2);
-  if (blocks.length > 1 || sides.length > 1) {
-    return [
-      { blocks: blocks.slice(0, half), sides: sides.slice(0, half) },
-      { blocks: blocks.slice(half), sides: sides.slice(half) },
-    ];
+  const length = Math.max(blocks.length, sides.length, shown.length);
+  if (length > 1) {
+    const part = (from: number, to?: number): Part => ({
+      blocks: blocks.slice(from, to),
+      sides: sides.slice(from, to),
+      shown: shown.slice(from, to),
+    });
+    const half = Math.ceil(length / 2);
+    return [part(0, half), part(half)];
   }
   const [block] = blocks;
-  if (block === undefined || block[8].length <= 1) return undefined;
-  const [first, second] = splitBlock(block);
-  return [
-    { blocks: [first], sides: [] },
-    { blocks: [second], sides: [] },
-  ];
+  if (block !== undefined && block[8].length > 1) {
+    const [first, second] = splitBlock(block);
+    return [
+      { ...NOTHING, blocks: [first] },
+      { ...NOTHING, blocks: [second] },
+    ];
+  }
+  const [values] = shown;
+  if (values !== undefined && values[2].length > 1) {
+    const [type, names, keys, numbers] = values;
+    const half = Math.ceil(keys.length / 2);
+    const at = half * names.length;
+    return [
+      { ...NOTHING, shown: [[type, names, keys.slice(0, half), numbers.slice(0, at)]] },
+      { ...NOTHING, shown: [[type, names, keys.slice(half), numbers.slice(at)]] },
+    ];
+  }
+  return undefined;
 }
 
 export function decodeOutput(bytes: Uint8Array): OutputFrame {
-  const [format, progress, blocks, sides] = packr.unpack(bytes) as [
+  const [format, progress, blocks, sides, shown] = packr.unpack(bytes) as [
     number,
     Progress | null,
     RowBlock[],
     SideOutput[],
+    ShownBlock[],
   ];
   if (format !== OUTPUT_FORMAT) {
     throw new RangeError(`output format ${format} is not known here (expected ${OUTPUT_FORMAT})`);
@@ -106,6 +138,7 @@ export function decodeOutput(bytes: Uint8Array): OutputFrame {
     progress,
     blocks,
     sides,
+    shown,
     get rows() {
       return rowsOf(blocks);
     },

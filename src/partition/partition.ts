@@ -9,13 +9,15 @@
 import type { ActorEvent } from '../actor/behaviour.js';
 import type { Registry } from '../actor/registry.js';
 import { actorId, type ActorId } from '../core/ids.js';
+import type { ActorView } from './actor-view.js';
 import { ActorTable, type ActorSource, type Resident } from './actor-table.js';
 import { Dispatcher } from './dispatcher.js';
 import { decodeEventFrame, decodeMailFrame, type MailMessage, type RefusedEvent } from './frame.js';
 import type { Control, JournalEntry } from './journal.js';
 import { Outbox } from './outbox.js';
-import type { Progress, SideOutput } from './output.js';
+import type { Progress, ShownBlock, SideOutput } from './output.js';
 import { RowBlocks, type RowBlock } from './row-block.js';
+import { Shown } from './shown.js';
 import { TimerQueue } from './timers.js';
 import { ProducerTable, StageMarks, type TimeRules } from './watermark.js';
 
@@ -31,8 +33,6 @@ export interface PartitionConfig {
   readonly duplicateWindowMs: number;
   /** A name that no two processes share. */
   readonly writer: string;
-  /** At most this many timers fire in one step; the rest waits for the next (P8). */
-  readonly stepTimersMax: number;
 }
 
 /** What recovery found: the partition as of its last journal entry. */
@@ -54,9 +54,13 @@ export interface Commit {
   /** Rows in the blocks. */
   readonly rows: number;
   readonly sides: readonly SideOutput[];
+  readonly shown: readonly ShownBlock[];
   /** Set when there is something for the world to know. */
   readonly progress: Progress | undefined;
 }
+
+const POSITION_INPUTS_MAX = 1_000;
+const POSITION_MS = 10_000;
 
 export class Partition {
   readonly #config: PartitionConfig;
@@ -69,17 +73,26 @@ export class Partition {
   readonly #local: Outbox[];
   readonly #dispatch: Dispatcher;
   readonly #counters: Map<string, number>;
+  /** Event time up to which each stage has closed: all its timers have fired. */
   readonly #closed: number[];
+  /** Event time up to which each stage may close; what is due until then fires over several steps. */
+  readonly #limits: number[];
+  /** Stages with timers that are due and have not fired. */
+  readonly #due: boolean[];
   readonly #rows = new RowBlocks();
+  readonly #shown = new Shown();
   #sides: SideOutput[] = [];
   #watermarkMs: number;
   #inputSeq: number;
   #commit: number;
   #step = 0;
+  /** Inputs since the last commit, and those that said more than how far time is. */
   #inputsTaken = 0;
+  #inputsTold = 0;
+  #committedWallMs = 0;
   #marksMoved = false;
   #closedMoved = false;
-  #moreDue = false;
+  #wallMs = 0;
 
   constructor(config: PartitionConfig, source: ActorSource, recovered: RecoveredPartition) {
     const { registry, partitions } = config;
@@ -95,21 +108,24 @@ export class Partition {
     this.#counters = new Map(control?.counters);
     this.#watermarkMs = control?.watermarkMs ?? 0;
     this.#inputSeq = control?.inputSeq ?? 0;
-    this.#moreDue = this.#watermarkMs > this.#closed[0]!;
     this.#commit = control?.commit ?? 0;
+    this.#committedWallMs = control?.wallMs ?? 0;
     this.#timers = Array.from({ length: registry.stages }, () => new TimerQueue());
     this.#local = Array.from({ length: registry.stages }, () => new Outbox());
+    this.#limits = [...this.#closed];
+    this.#due = new Array<boolean>(registry.stages).fill(false);
     for (const [id, timers] of recovered.timers) {
       const stage = registry.types.get(id.slice(0, id.indexOf('/')))?.stage ?? 0;
       for (const [name, atMs] of timers) this.#timers[stage]!.add(atMs, { actor: id, name });
     }
+    for (let stage = 0; stage < registry.stages; stage++) this.#raiseLimit(stage);
     this.#dispatch = new Dispatcher({
       region: config.region,
       partition: config.partition,
       partitions,
       registry,
       marks: this.#marks,
-      closed: this.#closed,
+      limits: this.#limits,
       timers: this.#timers,
       local: this.#local,
       remote: this.#remote,
@@ -118,6 +134,9 @@ export class Partition {
         this.#rows.add(row);
       },
       emitSide: (side) => this.#sides.push(side),
+      show: (actor, values) => {
+        this.#shown.put(actor, values);
+      },
       markDirty: (actor) => {
         this.#actors.markDirty(actor);
       },
@@ -143,12 +162,35 @@ export class Partition {
   get passivations(): number {
     return this.#actors.passivations;
   }
-  /** Timers are due that the last step had no budget for. */
+  /** Number of the last commit that was taken. */
+  get commit(): number {
+    return this.#commit;
+  }
+  /** Event time up to which each stage has closed. */
+  get closedMs(): readonly number[] {
+    return this.#closed;
+  }
+  /** No replay is attached here. */
+  get live(): boolean {
+    return this.#producers.live;
+  }
+  get counters(): ReadonlyMap<string, number> {
+    return this.#counters;
+  }
+  /** Timers are due that no step had the budget for. */
   get moreDue(): boolean {
-    return this.#moreDue;
+    return this.#due.includes(true);
+  }
+  /** Closing is more than a pane behind what it may: let it catch up before it takes more input (P8). */
+  get backlogged(): boolean {
+    const { paneMs } = this.#config;
+    return this.#due.some((due, stage) => due && this.#limits[stage]! - this.#closed[stage]! > paneMs);
   }
 
-  /** Takes one event frame. Gives the number of events it held. */
+  /**
+   * Takes one event frame. Gives the number of events it held. Time passes after every frame: what is late must not
+   * depend on how many frames a step happens to take (P7).
+   */
   acceptEvents(bytes: Uint8Array, seq: number, wallMs: number): number {
     const frame = decodeEventFrame(bytes);
     const { events } = frame;
@@ -157,60 +199,70 @@ export class Partition {
     const seen = this.#producers.hear({ ...frame, count: events.length }, wallMs);
     if (seen > 0) this.#dispatch.count('repeated', seen);
     for (let i = seen; i < events.length; i++) this.#event(events[i]!);
-    this.#took(seq);
+    this.#took(seq, events.length > 0 || frame.end);
+    this.#observe(wallMs);
     return events.length;
   }
 
   /** Takes one mail frame. */
   acceptMail(bytes: Uint8Array, seq: number): void {
+    let told = false;
     for (const share of decodeMailFrame(bytes)) {
+      if (share.messages.length > 0) told = true;
       for (const [to, name, atMs, body] of share.messages) this.#message(to as ActorId, name, atMs, body);
       for (let stage = 0; stage < share.marks.length; stage++)
         this.#marks.raise(stage, share.from, share.marks[stage]!);
     }
-    this.#took(seq);
+    this.#took(seq, told);
+    for (let stage = 1; stage < this.#marks.stages; stage++) this.#raiseLimit(stage);
   }
 
   /**
    * Lets time pass: fires what is due, stage by stage, and gives the marks that this allows. Called after the input
-   * of a step, and when the wall clock may have moved a live watermark.
+   * of a step, and when the wall clock may have moved a live watermark. What is over the budget fires in later steps;
+   * until then an actor's own due timers fire before it takes anything else, so that input need not wait for a minute
+   * to close, and nobody can tell the difference.
+   * @param timersMax at most so many timers fire
+   * @returns how many did
    */
-  advance(wallMs: number): void {
+  advance(wallMs: number, timersMax = Number.POSITIVE_INFINITY): number {
     this.#step++;
-    const watermarkMs = this.#producers.watermarkMs(wallMs);
-    if (watermarkMs !== undefined && watermarkMs > this.#watermarkMs) this.#watermarkMs = watermarkMs;
-    let budget = this.#config.stepTimersMax;
-    this.#moreDue = false;
+    this.#observe(wallMs);
+    let fired = 0;
     for (let stage = 0; stage < this.#marks.stages; stage++) {
       for (const [to, name, atMs, body] of this.#local[stage]!.take())
         this.#message(to as ActorId, name, atMs, body);
-      let limitMs = stage === 0 ? this.#watermarkMs : this.#marks.limitMs(stage);
-      this.#dispatch.limitMs = limitMs;
+      this.#raiseLimit(stage);
+      const limitMs = this.#limits[stage]!;
       const queue = this.#timers[stage]!;
-      for (let due = queue.takeDue(limitMs); due !== undefined; due = queue.takeDue(limitMs)) {
+      while (fired < timersMax) {
+        const due = queue.takeDue(limitMs, timersMax - fired);
+        if (due === undefined) break;
         for (const { actor, name } of due.entries) this.#timer(actor, name, due.atMs);
-        budget -= due.entries.length;
-        if (budget <= 0 && (queue.earliestMs ?? Number.POSITIVE_INFINITY) <= limitMs) {
-          limitMs = Math.min(limitMs, queue.earliestMs! - 1);
-          this.#moreDue = true;
-          break;
-        }
+        fired += due.entries.length;
       }
-      if (limitMs > this.#closed[stage]!) {
-        this.#closed[stage] = limitMs;
+      const leftMs = queue.earliestMs ?? Number.POSITIVE_INFINITY;
+      this.#due[stage] = leftMs <= limitMs;
+      const closedMs = Math.min(limitMs, leftMs - 1);
+      if (closedMs > this.#closed[stage]!) {
+        this.#closed[stage] = closedMs;
         this.#closedMoved = true;
       }
       this.#giveMark(stage);
     }
+    return fired;
   }
 
   /** The commit of all steps since the last one; undefined when nothing happened. */
   takeCommit(): Commit | undefined {
     const last = this.#marks.stages - 1;
     const worldHears =
-      this.#rows.count > 0 || this.#sides.length > 0 || (this.#closedMoved && this.#marksMoved);
-    if (this.#inputsTaken === 0 && this.#actors.dirtyCount === 0 && !this.#marksMoved && !worldHears)
-      return undefined;
+      this.#rows.count > 0 ||
+      this.#sides.length > 0 ||
+      this.#shown.count > 0 ||
+      (this.#closedMoved && this.#marksMoved);
+    const changed = this.#inputsTold > 0 || this.#actors.dirtyCount > 0 || this.#marksMoved || worldHears;
+    if (!changed && !this.#isPositionDue()) return undefined;
     const { partition, partitions, writer } = this.#config;
     const number = ++this.#commit;
     const mail = this.#remote.takeByPartition(partitions);
@@ -227,6 +279,7 @@ export class Partition {
           marks: [...this.#marks.marks],
           closed: [...this.#closed],
           counters: new Map(this.#counters),
+          wallMs: this.#wallMs,
         },
         changes: this.#actors.takeChanges(number),
       },
@@ -237,10 +290,13 @@ export class Partition {
       rows: this.#rows.count,
       blocks: this.#rows.take(),
       sides: this.#sides,
+      shown: this.#shown.take(),
       progress: worldHears ? this.#progress(number) : undefined,
     };
     this.#sides = [];
     this.#inputsTaken = 0;
+    this.#inputsTold = 0;
+    this.#committedWallMs = this.#wallMs;
     this.#marksMoved = false;
     this.#closedMoved = false;
     return commit;
@@ -256,14 +312,45 @@ export class Partition {
     });
   }
 
+  /** An actor as it is now, resident or stored; undefined when nothing is known of it. */
+  look(id: ActorId): ActorView | undefined {
+    return this.#actors.look(id, { partition: this.#config.partition, nextCommit: this.#commit + 1 });
+  }
+
   /** The producer that holds back this partition's watermark. */
   holder(wallMs: number): string | undefined {
     return this.#producers.holder(wallMs);
   }
 
-  #took(seq: number): void {
+  /** Moves stage 0's limit with the watermark that producers and the clock allow. */
+  #observe(wallMs: number): void {
+    this.#wallMs = wallMs;
+    const watermarkMs = this.#producers.watermarkMs(wallMs);
+    if (watermarkMs === undefined || watermarkMs <= this.#watermarkMs) return;
+    this.#watermarkMs = watermarkMs;
+    this.#raiseLimit(0);
+  }
+
+  #raiseLimit(stage: number): void {
+    const limitMs = stage === 0 ? this.#watermarkMs : this.#marks.limitMs(stage);
+    if (limitMs > this.#limits[stage]!) this.#limits[stage] = limitMs;
+    this.#due[stage] = (this.#timers[stage]!.earliestMs ?? Number.POSITIVE_INFINITY) <= this.#limits[stage]!;
+  }
+
+  #took(seq: number, told: boolean): void {
     this.#inputSeq = seq;
     this.#inputsTaken++;
+    if (told) this.#inputsTold++;
+  }
+
+  /**
+   * Whether to commit for the sake of the input position alone: inputs that only say how far time is are read again after a
+   * crash, and say the same. An idle region then writes a few commits a minute.
+   */
+  #isPositionDue(): boolean {
+    if (this.#inputsTaken === 0) return false;
+    const silentMs = this.#wallMs - this.#committedWallMs;
+    return this.#inputsTaken >= POSITION_INPUTS_MAX || silentMs >= POSITION_MS || silentMs < 0;
   }
 
   #event(event: ActorEvent): void {
@@ -284,6 +371,7 @@ export class Partition {
     }
     const actor = this.#activate(actorId(route.type.behaviour.type, event[route.keyField] as string));
     if (event.id !== undefined && this.#isDuplicate(actor, event.id, event.ts)) return;
+    this.#catchUp(actor);
     this.#dispatch.event(actor, event);
   }
 
@@ -301,7 +389,23 @@ export class Partition {
   }
 
   #message(to: ActorId, name: string, atMs: number, body: unknown): void {
-    this.#dispatch.message(this.#activate(to), name, atMs, body);
+    const actor = this.#activate(to);
+    this.#catchUp(actor);
+    this.#dispatch.message(actor, name, atMs, body);
+  }
+
+  /** Fires what is due of an actor before it takes anything else, while its stage is still closing. */
+  #catchUp(actor: Resident): void {
+    const { stage } = actor.type;
+    if (!this.#due[stage] || actor.timers === undefined) return;
+    for (;;) {
+      let first: [name: string, atMs: number] | undefined;
+      for (const timer of actor.timers ?? [])
+        if (timer[1] <= this.#limits[stage]! && (first === undefined || timer[1] < first[1])) first = timer;
+      if (first === undefined) break;
+      this.#dispatch.timer(actor, ...first);
+    }
+    revive(actor);
   }
 
   #timer(actorOrId: Resident | ActorId, name: string, atMs: number): void {
@@ -315,10 +419,7 @@ export class Partition {
 
   #activate(id: ActorId): Resident {
     const actor = this.#actors.activate(id, this.#step);
-    if (actor.forgotten) {
-      actor.forgotten = false;
-      actor.state = actor.type.behaviour.state(actor.key);
-    }
+    revive(actor);
     return actor;
   }
 
@@ -340,4 +441,11 @@ export class Partition {
       counters: Object.fromEntries(this.#counters),
     };
   }
+}
+
+/** An actor that was forgotten in this step and is addressed again begins anew. */
+function revive(actor: Resident): void {
+  if (!actor.forgotten) return;
+  actor.forgotten = false;
+  actor.state = actor.type.behaviour.state(actor.key);
 }

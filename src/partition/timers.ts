@@ -25,14 +25,16 @@ export class TimerQueue {
     this.#push(atMs);
   }
 
-  /** Takes the earliest bucket that is due at or before the limit. */
-  takeDue(limitMs: number): { atMs: number; entries: TimerEntry[] } | undefined {
+  /** Takes entries of the earliest time at or before the limit: all of them, or as many as asked for at most. */
+  takeDue(limitMs: number, max: number): { atMs: number; entries: TimerEntry[] } | undefined {
     const atMs = this.#heap[0];
     if (atMs === undefined || atMs > limitMs) return undefined;
+    const bucket = this.#buckets.get(atMs)!;
+    // From the end: a bucket may hold every driver there is, and is taken in many bites. Their order says nothing.
+    if (bucket.length > max) return { atMs, entries: bucket.splice(bucket.length - max) };
     this.#pop();
-    const entries = this.#buckets.get(atMs)!;
     this.#buckets.delete(atMs);
-    return { atMs, entries };
+    return { atMs, entries: bucket };
   }
 
   get earliestMs(): number | undefined {

@@ -14,6 +14,8 @@ export interface ProducerState {
   seq: number;
   watermarkMs: number;
   ended: boolean;
+  /** Wall time of its last frame, ms UTC. */
+  heardAtMs: number;
 }
 
 export interface TimeRules {
@@ -21,6 +23,11 @@ export interface TimeRules {
   readonly outOfOrderBoundMs: number;
   /** A live producer silent for longer no longer holds the watermark back. */
   readonly idleTimeoutMs: number;
+  /**
+   * A live producer silent for longer is forgotten, its high-water mark too: what it could send again would be late by
+   * now. Never by default. One that replays is never forgotten.
+   */
+  readonly forgetAfterMs?: number;
 }
 
 export class ProducerTable {
@@ -47,14 +54,18 @@ export class ProducerTable {
   ): number {
     let producer = this.producers.get(frame.producer);
     if (producer === undefined) {
-      producer = { mode: frame.mode, seq: 0, watermarkMs: Number.MIN_SAFE_INTEGER, ended: false };
+      this.#forgetOld(wallMs);
+      const { mode } = frame;
+      producer = { mode, seq: 0, watermarkMs: Number.MIN_SAFE_INTEGER, ended: false, heardAtMs: wallMs };
       this.producers.set(frame.producer, producer);
     }
+    producer.heardAtMs = wallMs;
     this.#heardAtMs.set(frame.producer, wallMs);
     const seen = Math.min(frame.count, Math.max(0, producer.seq - frame.seq));
     producer.seq = Math.max(producer.seq, frame.seq + frame.count);
     if (frame.watermarkMs > producer.watermarkMs) producer.watermarkMs = frame.watermarkMs;
-    if (frame.end) producer.ended = true;
+    // Who feeds live may come back under the same name; the end of a replay is the end.
+    if (frame.end || producer.mode === 'live') producer.ended = frame.end;
     return seen;
   }
 
@@ -83,12 +94,28 @@ export class ProducerTable {
     return Number.isFinite(endedMax) ? endedMax : undefined;
   }
 
+  /** No replay is attached: what comes is of now, and somebody waits for it. */
+  get live(): boolean {
+    for (const { mode, ended } of this.producers.values()) if (mode === 'replay' && !ended) return false;
+    return true;
+  }
+
   /** The producer that holds the watermark back: the active one with the lowest. */
   holder(wallMs: number): string | undefined {
     const limitMs = this.watermarkMs(wallMs);
     for (const [id, producer] of this.producers)
       if (!producer.ended && producer.watermarkMs === limitMs) return id;
     return undefined;
+  }
+
+  /** Looked at when a new one comes: so there are never many more than there are producers. */
+  #forgetOld(wallMs: number): void {
+    const { forgetAfterMs = Number.POSITIVE_INFINITY } = this.#rules;
+    for (const [id, { mode, heardAtMs }] of this.producers) {
+      if (mode !== 'live' || wallMs - heardAtMs <= forgetAfterMs) continue;
+      this.producers.delete(id);
+      this.#heardAtMs.delete(id);
+    }
   }
 
   /** After a recovery nobody has been heard yet: a live producer gets its full time-out from the first look on. */

@@ -35,6 +35,11 @@ export class Panes {
     return this.#byStart.get(startMs);
   }
 
+  /** Panes by their start, oldest first. */
+  list(): [startMs: number, tally: Tally][] {
+    return [...this.#byStart].sort(([a], [b]) => a - b);
+  }
+
   /** Adds to the pane that starts at a time. */
   add(startMs: number, tally: Tally): void {
     const pane = this.#byStart.get(startMs);

@@ -26,6 +26,8 @@ export interface WindowedSpec {
   readonly windowsMs: readonly number[];
   /** Late tallies are taken for so long after a pane has closed; later ones are counted and left. */
   readonly allowedLatenessMs: number;
+  /** Names of the tallies' counters, for those who look inside. */
+  readonly counters?: readonly string[];
   /** Called when a pane closes with anything in it, and for each late piece of it: the place to pass it upward. */
   onPane?(ctx: ActorContext, paneMs: number, tally: Tally, late: boolean): void;
   /** Called once for each time at which windows close, with those that hold anything; `find` gives any other. */
@@ -103,6 +105,15 @@ export function windowed(spec: WindowedSpec): Behaviour {
         return { panes: Panes.from(panes, paneMs), late: new Set(late) };
       },
     },
+    look: ({ panes, late }) => ({
+      panes: panes.list().map(([startMs, { n, q }]) => ({
+        start: startMs,
+        counters: spec.counters === undefined ? n : named(spec.counters, n),
+        ...(q === undefined || q.length === 0 ? {} : { sketch: q }),
+      })),
+      revisions: panes.store().r,
+      late: [...late],
+    }),
     messages: {
       add: {
         combine: (into: Tally, from: Tally) => addTally(into, from),
@@ -133,6 +144,13 @@ export function windowed(spec: WindowedSpec): Behaviour {
     },
   });
   return behaviour as Behaviour;
+}
+
+/** Counters that are not 0, by name. */
+function named(names: readonly string[], n: readonly number[]): Record<string, number> {
+  const values: Record<string, number> = {};
+  for (const [i, name] of names.entries()) if ((n[i] ?? 0) !== 0) values[name] = n[i]!;
+  return values;
 }
 
 /** The first pane end after a watermark. */

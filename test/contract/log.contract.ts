@@ -305,6 +305,19 @@ export function logContract(name: string, make: () => Promise<LogUnderTest>): vo
       await reader.close();
     });
 
+    it('pending is what has not come: nothing once everything has', async () => {
+      await stored(log, [entry(journal, 'a'), entry(subjects.out(0), 'not here'), entry(journal, 'b')]);
+      const follower = await Follower.of(log, journal, 1);
+      const { reader } = follower;
+      expect(reader.pending).toBeLessThanOrEqual(2);
+      await follower.until(() => reader.bufferedBytes === 2);
+      expect(reader.pending).toBe(0);
+      await stored(log, [entry(journal, 'c')]);
+      await follower.next(3);
+      expect(reader.pending).toBe(0);
+      await reader.close();
+    });
+
     it('two readers of one subject each get everything', async () => {
       const one = await Follower.of(log, journal, 1);
       const two = await Follower.of(log, journal, 1);
@@ -346,6 +359,24 @@ export function logContract(name: string, make: () => Promise<LogUnderTest>): vo
         expect(await log.last(journal)).toMatchObject({ subject: journal, seq });
       }
       expect(await log.last(subjects.journal(1))).toBeUndefined();
+    });
+
+    it('next gives the first message of a subject at or after a sequence', async () => {
+      expect(await log.next(journal, 1)).toBeUndefined();
+      for (const word of ['a', 'b', 'c'])
+        await stored(log, [entry(journal, word), entry(subjects.out(0), word)]);
+      const found = async (subject: string, fromSeq: number): Promise<unknown> => {
+        const message = await log.next(subject, fromSeq);
+        return message && [message.subject, message.seq, text(message)];
+      };
+      expect(await found(journal, 0)).toEqual([journal, 1, 'a']);
+      expect(await found(journal, 3)).toEqual([journal, 3, 'b']);
+      expect(await found(journal, 4)).toEqual([journal, 5, 'c']);
+      expect(await found(subjects.engineSubjects, 4)).toEqual([subjects.out(0), 4, 'b']);
+      expect(await found(journal, 6)).toBeUndefined();
+      expect(await found(subjects.journal(1), 1)).toBeUndefined();
+      await log.purge(journal, 5);
+      expect(await found(journal, 1)).toEqual([journal, 5, 'c']);
     });
 
     it('lastSeq is the stream’s, 0 when it is empty', async () => {

@@ -1,23 +1,28 @@
 // Hunts, beyond the contract: a server that is too old or not ours trusted with a commit, a lost stream taken for an
 // idle one, a password in a message.
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { JetStreamManager } from '@nats-io/jetstream';
-import type { NatsConnection } from 'nats';
+import { nanos, type NatsConnection } from 'nats';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/core/clock.js';
 import { GroundswellError } from '../../src/core/errors.js';
-import { connectNats, ensureStreams, type NatsTarget } from '../../src/log/nats/connect.js';
+import { connectNats, ensureStreams, streamSizes, type NatsTarget } from '../../src/log/nats/connect.js';
+import { createConsumer } from '../../src/log/nats/consumer-api.js';
 import { NatsLog } from '../../src/log/nats/nats-log.js';
+import { PullRequest } from '../../src/log/nats/pull-request.js';
 import { startEmbeddedServer, type EmbeddedServer } from '../../src/log/nats/server/embedded.js';
 import { locateNatsServer, WAYS } from '../../src/log/nats/server/locate.js';
 import { releaseWay } from '../../src/log/nats/server/release.js';
+import type { LogEntry } from '../../src/log/log.js';
 import { Subjects } from '../../src/log/subjects.js';
+import { jwtSetup, PlainServer } from '../support/plain-server.js';
 import { Follower, logContract } from './log.contract.js';
 
+let binary: string;
 let dataDir: string;
 let server: EmbeddedServer;
 let connection: NatsConnection;
@@ -26,7 +31,7 @@ let regions = 0;
 
 beforeAll(async () => {
   // Never GitHub from a test.
-  const { path: binary } = await locateNatsServer({ ways: WAYS.filter((way) => way !== releaseWay) });
+  binary = (await locateNatsServer({ ways: WAYS.filter((way) => way !== releaseWay) })).path;
   dataDir = mkdtempSync(join(tmpdir(), 'gs-nats-log-'));
   server = await startEmbeddedServer({ dataDir, binary, clock: systemClock });
   ({ connection, jsm } = await connectNats(target(), 'test'));
@@ -58,19 +63,161 @@ logContract('NatsLog', async () => {
 });
 
 describe('NatsReader', () => {
-  it('fails with GS_STREAM_LOST, and wakes, when the stream is deleted', async () => {
+  const one = (subject: string, bytes: number): LogEntry => ({ subject, payload: new Uint8Array(bytes) });
+
+  async function fresh(): Promise<{ log: NatsLog; subjects: Subjects; journal: string }> {
     const subjects = freshRegion();
     await ensureStreams(jsm, subjects, 4);
-    const log = logOf(subjects);
-    const follower = await Follower.of(log, subjects.journal(0), 1);
+    return { log: logOf(subjects), subjects, journal: subjects.journal(0) };
+  }
+
+  async function consumersOf(subjects: Subjects): Promise<string[]> {
+    const names: string[] = [];
+    for await (const { name } of jsm.consumers.list(subjects.engineStream)) names.push(name);
+    return names;
+  }
+
+  it('fails with GS_STREAM_LOST, and wakes, when the stream is deleted', async () => {
+    const { log, subjects, journal } = await fresh();
+    const follower = await Follower.of(log, journal, 1);
     const { reader } = follower;
-    // The server tells at once who waits for messages; who has only just begun to hears of it with the next heartbeat.
-    await log.append([{ subject: subjects.journal(0), payload: new Uint8Array(1) }]);
+    await log.append([one(journal, 1)]);
     await follower.next(1);
     await jsm.streams.delete(subjects.engineStream);
     await follower.until(() => reader.failure !== undefined);
     expect(reader.failure).toMatchObject({ code: 'GS_STREAM_LOST' });
     await reader.close();
+  });
+
+  it('does so within seconds when nothing was ever received', async () => {
+    const { log, subjects, journal } = await fresh();
+    const follower = await Follower.of(log, journal, 1);
+    const startedMs = systemClock.monotonic();
+    await jsm.streams.delete(subjects.engineStream);
+    await follower.until(() => follower.reader.failure !== undefined);
+    expect(systemClock.monotonic() - startedMs).toBeLessThan(8_000);
+    expect(follower.reader.failure).toMatchObject({ code: 'GS_STREAM_LOST' });
+    await expect(log.read(journal, 1, () => undefined)).rejects.toMatchObject({ code: 'GS_STREAM_LOST' });
+    await expect(log.last(journal)).rejects.toMatchObject({ code: 'GS_STREAM_LOST' });
+  });
+
+  it('P3 reads on, nothing twice, when its consumer is deleted under it', async () => {
+    const { log, subjects, journal } = await fresh();
+    const follower = await Follower.of(log, journal, 1);
+    const got: number[] = [];
+    for (let i = 0; i < 5; i++) {
+      await log.append([one(journal, 10), one(subjects.out(0), 10)]);
+      for (const name of await consumersOf(subjects)) await jsm.consumers.delete(subjects.engineStream, name);
+      await log.append([one(journal, 10)]);
+      await follower.until(() => {
+        got.push(...follower.reader.take(Number.POSITIVE_INFINITY).map(({ seq }) => seq));
+        return got.length >= 2 * (i + 1);
+      });
+    }
+    expect(got).toEqual([1, 3, 4, 6, 7, 9, 10, 12, 13, 15]);
+    await follower.reader.close();
+  });
+
+  it('P8 reads messages of 8 MiB between small ones, and of any number of bytes, without a pause', async () => {
+    const { subjects, journal } = await fresh();
+    const log = new NatsLog(connection, jsm, {
+      stream: subjects.engineStream,
+      writer: 'large',
+      payloadBytesMax: 2 ** 40,
+    });
+    const sizes = [1, log.payloadBytesMax, 5, 5, log.payloadBytesMax, 3 * 1024 * 1024, 7];
+    for (const bytes of sizes) await log.append([one(journal, bytes)]);
+    const startedMs = systemClock.monotonic();
+    const follower = await Follower.of(log, journal, 1);
+    expect((await follower.next(sizes.length)).map(({ payload }) => payload.byteLength)).toEqual(sizes);
+    // A pause would be one of heartbeats: seconds.
+    expect(systemClock.monotonic() - startedMs).toBeLessThan(4_000);
+    await follower.reader.close();
+  });
+
+  it('reads many small messages without a pause: a request used up to its last byte is noticed', async () => {
+    const { log, journal } = await fresh();
+    const total = 40_000;
+    for (let sent = 0; sent < total; sent += log.batchEntriesMax)
+      await log.append(Array.from({ length: log.batchEntriesMax }, () => one(journal, 16)));
+    const startedMs = systemClock.monotonic();
+    const follower = await Follower.of(log, journal, 1);
+    const got = await follower.next(total);
+    expect(systemClock.monotonic() - startedMs).toBeLessThan(9_000);
+    expect(got.every(({ seq }, i) => seq === i + 1)).toBe(true);
+    await follower.reader.close();
+  });
+
+  it('counts bytes as the server does: a request for exactly five messages ends with the fifth', async () => {
+    const { log, subjects, journal } = await fresh();
+    for (let i = 0; i < 10; i++) await log.append([one(journal, 100 * i), one(journal, 7)]);
+    const { engineStream } = subjects;
+    const pull = async (name: string, bytes: number): Promise<{ left: number[]; end: string }> => {
+      await createConsumer(jsm, engineStream, name, journal, 1);
+      const left: number[] = [];
+      const end = await new Promise<string>((resolve) => {
+        const request: PullRequest = new PullRequest(
+          connection,
+          `$JS.API.CONSUMER.MSG.NEXT.${engineStream}.${name}`,
+          { batch: 10, bytes, expiresMs: 5_000, heartbeatMs: 1_000 },
+          {
+            message: () => left.push(request.bytesLeft),
+            ended: (_, { end }) => {
+              resolve(end);
+            },
+          },
+        );
+      });
+      return { left, end };
+    };
+    const all = await pull('a', 1_000_000);
+    expect([all.end, all.left.length]).toEqual(['over', 10]);
+    const five = 1_000_000 - all.left[4]!;
+    expect(await pull('b', five)).toMatchObject({ end: 'over', left: { length: 5 } });
+    expect(await pull('c', five - 1)).toMatchObject({ end: 'too-small', left: { length: 4 } });
+  });
+
+  it('pending is the backlog from the start on, whatever the buffer takes of it', async () => {
+    const { log, subjects, journal } = await fresh();
+    const bytes = 512 * 1024;
+    for (let i = 0; i < 40; i++) await log.append([one(journal, bytes), one(subjects.out(0), 1)]);
+    const follower = await Follower.of(log, journal, 1);
+    const { reader } = follower;
+    await follower.until(
+      () => reader.bufferedBytes > 0 && reader.pending + reader.bufferedBytes / bytes === 40,
+    );
+    expect(reader.pending).toBeGreaterThan(0);
+    let got = 0;
+    await follower.until(() => {
+      got += reader.take(bytes).length;
+      return got === 40;
+    });
+    expect(reader.pending).toBe(0);
+    await reader.close();
+  });
+
+  it('leaves no consumer behind when it is closed', async () => {
+    const { log, subjects, journal } = await fresh();
+    const readers = [
+      await log.read(journal, 1, () => undefined),
+      await log.read(journal, 1, () => undefined),
+    ];
+    expect((await consumersOf(subjects)).length).toBe(2);
+    for (const reader of readers) await reader.close();
+    expect(await consumersOf(subjects)).toEqual([]);
+  });
+
+  it('fails with GS_LOG when the connection is closed, and then opens no more', async () => {
+    const { subjects, journal } = await fresh();
+    const own = await connectNats(target(), 'test');
+    const log = new NatsLog(own.connection, own.jsm, { stream: subjects.engineStream, writer: 'w' });
+    const follower = await Follower.of(log, journal, 1);
+    await own.connection.close();
+    await follower.until(() => follower.reader.failure !== undefined);
+    expect(follower.reader.failure).toMatchObject({ code: 'GS_LOG' });
+    await expect(log.read(journal, 1, () => undefined)).rejects.toMatchObject({ code: 'GS_LOG' });
+    expect(await log.append([one(journal, 1)])).toMatchObject({ outcome: 'refused', retry: false });
+    await expect(log.last(journal)).rejects.toMatchObject({ code: 'GS_LOG' });
   });
 });
 
@@ -153,11 +300,164 @@ describe('ensureStreams', () => {
   });
 });
 
+describe('ensureStreams: what may change', () => {
+  const DAY_MS = 86_400_000;
+  const configOf = async (stream: string) => (await jsm.streams.info(stream)).config;
+
+  it('without settings a new stream keeps everything, and there is none for raw events', async () => {
+    const subjects = freshRegion();
+    await ensureStreams(jsm, subjects, 4);
+    for (const stream of [subjects.engineStream, subjects.aggregateStream, subjects.sideStream])
+      expect(await configOf(stream)).toMatchObject({ max_age: 0, max_bytes: -1 });
+    await expect(jsm.streams.info(subjects.ingestStream)).rejects.toThrow(/not found/);
+  });
+
+  it('gives streams the limits of this start, new or not, and leaves alone what it is not told', async () => {
+    const subjects = freshRegion();
+    await ensureStreams(jsm, subjects, 4);
+    for (const days of [7, 1, 30]) {
+      const settings = { aggregatesMs: days * DAY_MS, sidesMs: 2 * days * DAY_MS };
+      await ensureStreams(jsm, subjects, 4, settings);
+      await ensureStreams(jsm, subjects, 4);
+      expect((await configOf(subjects.aggregateStream)).max_age).toBe(nanos(days * DAY_MS));
+      expect((await configOf(subjects.sideStream)).max_age).toBe(nanos(2 * days * DAY_MS));
+      expect((await configOf(subjects.engineStream)).max_age).toBe(0);
+    }
+  });
+
+  it('takes a retention of seconds, of a new stream and of an old one', async () => {
+    const subjects = freshRegion();
+    await ensureStreams(jsm, subjects, 4, { aggregatesMs: 2_000 });
+    await ensureStreams(jsm, subjects, 4, { aggregatesMs: 1_000, sidesMs: 1_000 });
+    expect((await configOf(subjects.aggregateStream)).max_age).toBe(nanos(1_000));
+    expect((await configOf(subjects.sideStream)).max_age).toBe(nanos(1_000));
+  });
+
+  it('never changes partitions or format, whatever else there is to change', async () => {
+    const subjects = freshRegion();
+    await ensureStreams(jsm, subjects, 4, { aggregatesMs: DAY_MS });
+    const error = await refusalOf(ensureStreams(jsm, subjects, 8, { aggregatesMs: 2 * DAY_MS }));
+    expect(error.code).toBe('GS_STREAM_CONFIG');
+    const { max_age, metadata } = await configOf(subjects.aggregateStream);
+    expect(max_age).toBe(nanos(DAY_MS));
+    expect(metadata).toMatchObject({ 'groundswell.partitions': '4', 'groundswell.format': '1' });
+    const sly = { metadata: { 'groundswell.partitions': '8' } };
+    await ensureStreams(jsm, subjects, 4, sly);
+    expect((await configOf(subjects.engineStream)).metadata).toMatchObject({ 'groundswell.partitions': '4' });
+  });
+
+  it('keeps what a node tells of itself, up to 64 KB, and updates it', async () => {
+    const subjects = freshRegion();
+    const card = (text: string) => ({ metadata: { 'groundswell.card': JSON.stringify({ text }) } });
+    await ensureStreams(jsm, subjects, 4, card('first'));
+    await ensureStreams(jsm, subjects, 4, card('x'.repeat(64_000)));
+    await ensureStreams(jsm, subjects, 4);
+    const { metadata } = await configOf(subjects.engineStream);
+    expect(JSON.parse(metadata!['groundswell.card']!)).toEqual({ text: 'x'.repeat(64_000) });
+    expect(metadata).toMatchObject({ 'groundswell.partitions': '4' });
+  });
+
+  it('P8 a full stream of raw events refuses publishers, and drops nothing', async () => {
+    const subjects = freshRegion();
+    const ingest = { historyMs: DAY_MS, bytesMax: 10_000 };
+    await ensureStreams(jsm, subjects, 4, { ingest });
+    const publish = async (): Promise<unknown> => {
+      const answer = await connection.request(subjects.ingest('driver.location'), new Uint8Array(1_000));
+      return answer.json<{ error?: unknown }>().error;
+    };
+    let stored = 0;
+    while ((await publish()) === undefined) stored++;
+    const { state } = await jsm.streams.info(subjects.ingestStream);
+    expect(stored).toBeGreaterThan(5);
+    expect(state).toMatchObject({ messages: stored, first_seq: 1 });
+    await ensureStreams(jsm, subjects, 4, { ingest: { ...ingest, bytesMax: 100_000 } });
+    expect(await publish()).toBeUndefined();
+  });
+
+  it('streamSizes tells what the streams hold that there are', async () => {
+    const subjects = freshRegion();
+    await ensureStreams(jsm, subjects, 4);
+    await logOf(subjects).append([{ subject: subjects.journal(0), payload: new Uint8Array(500) }]);
+    const sizes = await streamSizes(jsm, subjects);
+    expect(sizes.map(({ stream }) => stream)).toEqual([
+      subjects.engineStream,
+      subjects.aggregateStream,
+      subjects.sideStream,
+    ]);
+    expect(sizes[0]).toMatchObject({ messages: 1 });
+    expect(sizes[0]!.bytes).toBeGreaterThan(500);
+  });
+});
+
 describe('connectNats', () => {
   it('a wrong password is GS_NATS_AUTH, and not in the message', async () => {
     const error = await refusalOf(connectNats({ ...target(), password: 'not-the-password' }, 'test'));
     expect(error.code).toBe('GS_NATS_AUTH');
     expect(error.message).not.toContain('not-the-password');
+  });
+
+  it('takes user and password from the URL, with whatever is escaped in them', async () => {
+    const address = server.url.replace('nats://', '');
+    const url = `nats://${server.user}:${encodeURIComponent(server.password)}@${address}`;
+    const own = await connectNats({ url }, 'test');
+    expect((await own.jsm.getAccountInfo()).limits).toBeDefined();
+    await own.connection.close();
+  });
+
+  it('no user at all is an analyst, who may not use JetStream: GS_NATS_AUTH', async () => {
+    const error = await refusalOf(connectNats({ url: server.url }, 'test'));
+    expect(error.code).toBe('GS_NATS_AUTH');
+    expect(error.remedy).toMatch(/user/);
+  });
+
+  it('P2 a server without JetStream is GS_NATS_CONNECT, and the remedy says to enable it', async () => {
+    const plain = await PlainServer.start(binary, 'listen: "127.0.0.1:-1"');
+    try {
+      const error = await refusalOf(connectNats({ url: plain.url }, 'test'));
+      expect(error.code).toBe('GS_NATS_CONNECT');
+      expect(error.remedy).toContain('JetStream');
+    } finally {
+      await plain.stop();
+    }
+  });
+
+  it('a token in the URL is taken, a wrong one is GS_NATS_AUTH', async () => {
+    const plain = await PlainServer.start(
+      binary,
+      'listen: "127.0.0.1:-1"\nauthorization { token: "let-me-in" }\njetstream { store_dir: STORE }',
+    );
+    try {
+      const withToken = (token: string) => plain.url.replace('//', `//${token}@`);
+      const own = await connectNats({ url: withToken('let-me-in') }, 'test');
+      await own.connection.close();
+      const error = await refusalOf(connectNats({ url: withToken('let-me-out') }, 'test'));
+      expect(error.code).toBe('GS_NATS_AUTH');
+      expect(error.message).not.toContain('let-me-out');
+    } finally {
+      await plain.stop();
+    }
+  });
+
+  it('a credentials file is taken; another account’s key, no file and a damaged one are GS_NATS_AUTH', async () => {
+    const { config, credentials, foreign } = jwtSetup();
+    const plain = await PlainServer.start(binary, config);
+    try {
+      const file = (name: string, text: string): string => {
+        writeFileSync(join(dataDir, name), text);
+        return join(dataDir, name);
+      };
+      const own = await connectNats({ url: plain.url, credentials: file('good.creds', credentials) }, 'test');
+      expect((await own.jsm.getAccountInfo()).streams).toBe(0);
+      await own.connection.close();
+      const wrong = [file('foreign.creds', foreign), join(dataDir, 'none.creds'), file('bad.creds', 'x')];
+      for (const credentials of wrong) {
+        const error = await refusalOf(connectNats({ url: plain.url, credentials }, 'test'));
+        expect(error.code, credentials).toBe('GS_NATS_AUTH');
+      }
+      expect((await refusalOf(connectNats({ url: plain.url }, 'test'))).code).toBe('GS_NATS_AUTH');
+    } finally {
+      await plain.stop();
+    }
   });
 
   it('nothing listening is GS_NATS_CONNECT, and the message hides the secrets of the URL', async () => {

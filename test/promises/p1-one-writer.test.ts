@@ -69,6 +69,7 @@ describe('P1: one writer', () => {
       marks: [],
       closed: [],
       counters: new Map(),
+      wallMs: 0,
     };
     const [foreign] = encodeJournalEntry({ control, changes: [] }, log.payloadBytesMax);
     log.appendNow([{ subject: subjects.journal(0), payload: foreign!, expectLastSeq: 0 }]);

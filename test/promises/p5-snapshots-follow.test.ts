@@ -27,7 +27,7 @@ async function goOn(log: RecordingLog, store: FaultyStore): Promise<string[]> {
 async function recorded(): Promise<{ log: RecordingLog; store: FaultyStore }> {
   const log = new RecordingLog();
   const store = new FaultyStore();
-  await run(handMade(), { ...SETTINGS, log, store, limits: { stepTimersMax: 10, turnBytes: 1 } });
+  await run(handMade(), { ...SETTINGS, log, store, limits: { turnTimersMax: 10, turnBytes: 1 } });
   return { log, store };
 }
 

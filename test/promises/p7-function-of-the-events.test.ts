@@ -123,7 +123,7 @@ const circumstances = fc.record({
   framesPerFlush: fc.integer({ min: 1, max: 4 }),
   seed: fc.integer({ min: 1, max: 1_000_000 }),
   limits: fc.record({
-    stepTimersMax: fc.constantFrom(1, 7, 20_000),
+    turnTimersMax: fc.constantFrom(1, 7, 20_000),
     turnBytes: fc.constantFrom(1, 2_000, 262_144),
     residentActorsMax: fc.constantFrom(1, 20, 1_000_000),
     idleSteps: fc.constantFrom(0, 3, 10_000),

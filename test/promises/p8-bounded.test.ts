@@ -2,14 +2,15 @@
  * Hunts: a queue that grows while its reader is held up, a limit that changes what comes out, an event that vanishes
  * without being counted.
  */
-import type { Consumer, ConsumerMessages } from '@nats-io/jetstream';
 import { describe, expect, it } from 'vitest';
+import { VirtualClock } from '../../src/core/clock.js';
 import { NatsReader } from '../../src/log/nats/nats-reader.js';
 import { encodeMail } from '../../src/node/batch-assembly.js';
 import { encodeJournalEntry } from '../../src/partition/journal.js';
 import type { ActorId } from '../../src/core/ids.js';
 import { differenceFromTruth } from '../support/against-truth.js';
 import { Engine, newLog, run, type Settings } from '../support/engine.js';
+import { FakeJetStream } from '../support/fake-jetstream.js';
 import { FaultyLog } from '../support/faulty-log.js';
 import { FaultyStore } from '../support/faulty-store.js';
 import { CELLS, handMade, MINUTE, ping, ride, session, smallCity, type RawEvent } from '../support/market.js';
@@ -101,7 +102,7 @@ describe('P8: bounded', () => {
 
   it.each([
     ['frames of one event', { frameEvents: 1 }],
-    ['a step of one timer', { limits: { stepTimersMax: 1 } }],
+    ['a step of one timer', { limits: { turnTimersMax: 1 } }],
     ['a turn of one frame', { limits: { turnBytes: 1 } }],
     ['a batch of one commit', { limits: { batchBytesMax: 1 } }],
     ['messages of 8 KB', { payloadBytesMax: 8_192 }],
@@ -136,6 +137,7 @@ describe('P8: bounded', () => {
       marks: [],
       closed: [],
       counters: new Map(),
+      wallMs: 0,
     };
     const change = { id: 'cell/9q8yyk' as ActorId, bytes: new Uint8Array(2_000), timed: false };
     expect(() => encodeJournalEntry({ control, changes: [change] }, 1_000)).toThrow(
@@ -147,41 +149,25 @@ describe('P8: bounded', () => {
     );
   });
 
-  it('P8: a reader of the stream stops fetching when its buffer is full, and goes on when it is taken from', async () => {
+  it('P8: a reader of the stream asks for no more when its buffer is full, and goes on when it is taken from', async () => {
     const MB = 1024 * 1024;
-    let fetched = 0;
-    let closed: () => void = () => undefined;
-    const ended = new Promise<void>((resolve) => {
-      closed = resolve;
-    });
-    async function* endless() {
-      while (fetched < 64) {
-        fetched++;
-        yield { subject: 'gs.sf.p.000.in.ev', seq: fetched, data: new Uint8Array(MB) };
-      }
-      await ended;
-    }
-    const messages = Object.assign(endless(), {
-      close: () => {
-        closed();
-        return Promise.resolve();
-      },
-    }) as unknown as ConsumerMessages;
-    const reader = await NatsReader.start(
-      { consume: () => Promise.resolve(messages) } as unknown as Consumer,
+    const server = new FakeJetStream(64, () => new Uint8Array(MB));
+    const { connection, jsm } = server;
+    const clock = new VirtualClock();
+    const reader = await NatsReader.open(
+      { connection, jsm, clock, stream: 'GS_sf', subject: 'gs.sf.p.000.in.*', fromSeq: 1 },
       () => undefined,
     );
     await turns();
-    const full = fetched;
-    expect(full).toBeLessThanOrEqual(9);
-    expect(reader.bufferedBytes).toBe(full * MB);
-    expect(reader.take(4 * MB).map(({ seq }) => seq)).toEqual([1, 2, 3, 4]);
+    const requested = server.requested;
+    expect(reader.bufferedBytes).toBeLessThanOrEqual(11 * MB);
     await turns();
-    expect(fetched).toBe(full + 4);
-    let last = 4;
+    expect(server.requested).toBe(requested);
+    let last = 0;
     while (last < 64) {
       for (const { seq } of reader.take(1)) expect(seq).toBe(++last);
       await turns(2);
+      expect(reader.bufferedBytes).toBeLessThanOrEqual(11 * MB);
     }
     await reader.close();
   });

@@ -57,7 +57,7 @@ export class Sandbox {
     args: readonly string[],
     env: NodeJS.ProcessEnv = {},
     main = MAIN,
-  ): { child: ChildProcess; ended: Promise<Ended> } {
+  ): { child: ChildProcess; ended: Promise<Ended>; stderr: () => string } {
     const child = spawn(process.execPath, [main, ...args], {
       cwd: ROOT,
       env: { ...process.env, NATS_URL: undefined, TMPDIR: this.temporary, NO_COLOR: '1', ...env },
@@ -74,7 +74,7 @@ export class Sandbox {
         resolve({ code, signal, stdout, stderr });
       });
     });
-    return { child, ended };
+    return { child, ended, stderr: () => stderr };
   }
 
   run(args: readonly string[], env?: NodeJS.ProcessEnv, main?: string): Promise<Ended> {

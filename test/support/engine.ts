@@ -61,7 +61,7 @@ let writers = 0;
 
 export function registryOf(settings: Settings = {}): Registry {
   const { presenceMs = 300_000, allowedLatenessMs = 10 * MINUTE, windowsMs = WINDOWS_MS } = settings;
-  return new Registry(marketActors({ presenceMs, allowedLatenessMs, windowsMs, model }));
+  return new Registry(marketActors({ presenceMs, allowedLatenessMs, windowsMs, model, live: true }));
 }
 
 export class Engine {
@@ -113,7 +113,7 @@ export class Engine {
       new Producer({
         log,
         subjects,
-        registry: this.registry,
+        routes: this.registry.routes,
         clock: this.clock,
         partitions: this.partitions,
         id,

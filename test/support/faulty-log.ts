@@ -122,6 +122,10 @@ export class FaultyLog implements Log {
     return this.#dead ? never() : this.#inner.last(subject);
   }
 
+  async next(subject: string, fromSeq: number): Promise<LogMessage | undefined> {
+    return this.#dead ? never() : this.#inner.next(subject, fromSeq);
+  }
+
   async purge(subject: string, belowSeq: number): Promise<void> {
     return this.#dead ? never() : this.#inner.purge(subject, belowSeq);
   }
@@ -145,6 +149,10 @@ class FaultyReader implements LogReader {
 
   get bufferedBytes(): number {
     return this.#inner.bufferedBytes;
+  }
+
+  get pending(): number {
+    return this.#inner.pending;
   }
 
   take(bytesMax: number): LogMessage[] {

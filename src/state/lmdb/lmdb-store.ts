@@ -2,10 +2,10 @@
  * Snapshots in LMDB: one environment per node, two databases per partition (records, and the ids that have timers).
  * One environment, because then the updates of all partitions share one transaction and one sync.
  */
-import { statSync } from 'node:fs';
+import { statfsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { open, type Database, type RootDatabase } from 'lmdb';
-import { GroundswellError } from '../../core/errors.js';
+import { GroundswellError, messageOf } from '../../core/errors.js';
 import { partitionToken, type ActorId } from '../../core/ids.js';
 import type { ActorSource } from '../../partition/actor-table.js';
 import { findDamage } from './damage.js';
@@ -22,6 +22,9 @@ interface Databases {
   readonly timed: Database<number, string>;
 }
 
+/** A disk with less room counts as full. */
+const FULL_BYTES = 1024 * 1024;
+
 type StoredPosition = [journalSeq: number, control: Uint8Array];
 
 export class LmdbStore implements SnapshotStore {
@@ -29,6 +32,7 @@ export class LmdbStore implements SnapshotStore {
   readonly #meta: Database<unknown, string>;
   readonly #partitions: Databases[];
   readonly #file: string;
+  #broken = false;
 
   /**
    * Opens the snapshots in a folder, or makes them.
@@ -85,8 +89,25 @@ export class LmdbStore implements SnapshotStore {
     }
   }
 
+  /** @throws GroundswellError GS_DATA_WRITE when the disk takes no more; the store can only be closed then */
   async write(updates: readonly SnapshotUpdate[]): Promise<void> {
-    await this.#root.transaction(() => {
+    try {
+      await this.#transaction(updates);
+    } catch (error) {
+      this.#broken = true;
+      const cause = await causeOf(error);
+      const free = freeBytes(this.#file);
+      const room = free !== undefined && free < FULL_BYTES ? '; its disk is full' : '';
+      throw new GroundswellError(
+        'GS_DATA_WRITE',
+        `The snapshots in ${this.#file} cannot be written: ${messageOf(cause)}${room}.`,
+        { cause },
+      );
+    }
+  }
+
+  #transaction(updates: readonly SnapshotUpdate[]): Promise<void> {
+    return this.#root.transaction(() => {
       for (const { partition, journalSeq, control, changes } of updates) {
         const { actors, timed } = this.#partitions[partition]!;
         for (const [id, change] of changes) {
@@ -106,7 +127,9 @@ export class LmdbStore implements SnapshotStore {
   }
 
   async close(): Promise<void> {
-    await this.#root.close();
+    // After a commit that failed the library would try to commit again, and fail where nobody can catch it. What is not in
+    // the snapshots is in the journal (P5).
+    if (!this.#broken) await this.#root.close();
   }
 
   async #claim(folder: string, identity: StoreIdentity): Promise<void> {
@@ -127,5 +150,20 @@ export class LmdbStore implements SnapshotStore {
         `The data folder ${folder} belongs to region ${made.region} with ${made.partitions} partitions, not to ${identity.region} with ${identity.partitions}.`,
       );
     }
+  }
+}
+
+/** What is behind "commit failed": the library hands it on as a promise that rejects. */
+async function causeOf(error: unknown): Promise<unknown> {
+  const { commitError } = error as { commitError?: Promise<never> };
+  return commitError === undefined ? error : commitError.catch((cause: unknown) => cause);
+}
+
+function freeBytes(file: string): number | undefined {
+  try {
+    const { bavail, bsize } = statfsSync(file);
+    return bavail * bsize;
+  } catch {
+    return undefined;
   }
 }

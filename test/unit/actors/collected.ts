@@ -1,4 +1,5 @@
 /** What stage-0 actors tell the cells, collected: counters by name, by cell and minute. */
+import { live } from '../../../actors/live.js';
 import { market } from '../../../actors/market.js';
 import { addTally, defineActor, type ActorEvent, type Behaviour, type Tally } from '../../../src/index.js';
 import { Driven, MINUTE } from '../partition/driven.js';
@@ -33,7 +34,7 @@ export class Collected {
         },
       },
     }) as Behaviour;
-    this.driven = new Driven([behaviour, cell]);
+    this.driven = new Driven([behaviour, cell, live() as Behaviour]);
   }
 
   async step(events: readonly ActorEvent[], watermarkSeconds: number): Promise<void> {

@@ -15,7 +15,7 @@ const ping = (seconds: number, status: Status, cell = A, driverId = 'd-1'): Acto
   cell,
 });
 const fresh = (presenceS = PRESENCE_S): Collected =>
-  new Collected(driver({ presenceMs: presenceS * 1_000 }) as Behaviour);
+  new Collected(driver({ presenceMs: presenceS * 1_000, live: false }) as Behaviour);
 
 describe('driver: the step function', () => {
   it('a ping holds until the next one; seconds go to the cell and status of the ping that holds', async () => {

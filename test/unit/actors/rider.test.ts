@@ -6,7 +6,8 @@ import { quantile, type ActorEvent, type Behaviour } from '../../../src/index.js
 import { A, at, B, C, Collected, D } from './collected.js';
 
 const LATENESS_S = 600;
-const fresh = (): Collected => new Collected(rider({ allowedLatenessMs: LATENESS_S * 1_000 }) as Behaviour);
+const fresh = (): Collected =>
+  new Collected(rider({ allowedLatenessMs: LATENESS_S * 1_000, live: false }) as Behaviour);
 type Phase = 'requested' | 'accepted' | 'cancelled' | 'picked_up' | 'completed';
 const ride = (phase: Phase, seconds: number, cell?: string, rideId = 'r-1', riderId = 'u-1'): ActorEvent => ({
   type: `ride.${phase}`,

@@ -31,6 +31,7 @@ export function commitOf(partition: number, number: number, parts: CommitParts =
         marks: [],
         closed: [],
         counters: new Map(),
+        wallMs: 0,
       },
       changes: Array.from({ length: count }, (_, i) => ({
         id: actorId('cell', `${parts.key ?? 'k'}${i}`),
@@ -43,6 +44,7 @@ export function commitOf(partition: number, number: number, parts: CommitParts =
     blocks: [],
     rows: 0,
     sides: [],
+    shown: [],
     progress: parts.progress
       ? { partition, commit: number, watermarkMs: 0, closed: [], latestTimerMs: 0, counters: {} }
       : undefined,

@@ -1,6 +1,7 @@
 // Hunts: a lost acknowledgement taken for a failure, or for a success; a fenced partition that takes others down, or goes on.
 import { describe, expect, it } from 'vitest';
 import { VirtualClock } from '../../../src/core/clock.js';
+import { GroundswellError } from '../../../src/core/errors.js';
 import type { AppendOutcome } from '../../../src/log/log.js';
 import { Subjects } from '../../../src/log/subjects.js';
 import { readToEnd } from '../../../src/log/log.js';
@@ -192,6 +193,16 @@ describe('GroupCommit', () => {
       message: expect.stringContaining('stream is full') as string,
     });
     expect([log.appended.length, retries.length]).toEqual([1, 0]);
+  });
+
+  it('a stream that is gone is GS_STREAM_LOST at once; one that does not answer is asked again', async () => {
+    const { log, group, retries } = setUp();
+    const causes = ['GS_LOG', 'GS_LOG', 'GS_STREAM_LOST'] as const;
+    log.script.push(...causes.map(() => () => UNKNOWN));
+    let asked = 0;
+    log.last = () => Promise.reject(new GroundswellError(causes[asked++]!, 'test'));
+    await expect(group.commit([encoded(0, 1)])).rejects.toMatchObject({ code: 'GS_STREAM_LOST' });
+    expect([asked, retries.length]).toEqual([3, 2]);
   });
 
   it('P8 it does not try for ever', async () => {

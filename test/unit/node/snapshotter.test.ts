@@ -1,4 +1,5 @@
 // Hunts: a snapshot ahead of its journal position, a change that a later one overtook, a failure that nobody hears of.
+import { systemClock } from '../../../src/core/clock.js';
 import { describe, expect, it } from 'vitest';
 import { actorId } from '../../../src/core/ids.js';
 import type { Committed } from '../../../src/node/group-commit.js';
@@ -39,6 +40,8 @@ function setUp(pendingActorsMax = 10) {
   const snapshotter = new Snapshotter({
     store,
     pendingActorsMax,
+    clock: systemClock,
+    pauseMs: 0,
     onProgress: () => {
       progress++;
       moved();

@@ -25,7 +25,13 @@ export class Driven {
   #inputSeq = 0;
   #eventSeq = 0;
 
-  constructor(behaviours: readonly AnyBehaviour[], more: Partial<PartitionConfig> = {}) {
+  readonly #timersMax: number;
+
+  constructor(
+    behaviours: readonly AnyBehaviour[],
+    { timersMax, ...more }: Partial<PartitionConfig> & { readonly timersMax?: number } = {},
+  ) {
+    this.#timersMax = timersMax ?? Number.POSITIVE_INFINITY;
     this.#config = {
       region: 'sf',
       partition: 0,
@@ -35,7 +41,6 @@ export class Driven {
       paneMs: MINUTE,
       duplicateWindowMs: 15 * MINUTE,
       writer: 'test',
-      stepTimersMax: 1_000_000,
       ...more,
     };
     this.partition = new Partition(this.#config, this.store.source(this.#config.partition), {
@@ -58,7 +63,7 @@ export class Driven {
 
   /** Lets time pass and commits; the snapshot has it at once. */
   async commit(wallMs = 0): Promise<Commit | undefined> {
-    this.partition.advance(wallMs);
+    this.partition.advance(wallMs, this.#timersMax);
     const commit = this.partition.takeCommit();
     if (commit === undefined) return undefined;
     this.commits.push(commit);

@@ -20,7 +20,13 @@ import {
   JournalReader,
   type Control,
 } from '../../../src/partition/journal.js';
-import { decodeOutput, encodeOutput, type Progress, type SideOutput } from '../../../src/partition/output.js';
+import {
+  decodeOutput,
+  encodeOutput,
+  type Progress,
+  type ShownBlock,
+  type SideOutput,
+} from '../../../src/partition/output.js';
 import { countRows, RowBlocks, rowsOf, splitBlock, type RowBlock } from '../../../src/partition/row-block.js';
 
 const codeOf = (call: () => unknown): string => {
@@ -95,7 +101,7 @@ describe('event and mail frames', () => {
     const packr = new Packr({ useRecords: true });
     expect(() => decodeEventFrame(packr.pack([99, 'p', 0, 0, 0, false, []]))).toThrow('99');
     expect(() => decodeMailFrame(packr.pack([99, []]))).toThrow('99');
-    expect(() => decodeOutput(packr.pack([99, null, [], []]))).toThrow('99');
+    expect(() => decodeOutput(packr.pack([99, null, [], [], []]))).toThrow('99');
   });
 });
 
@@ -105,12 +111,13 @@ const control: Control = {
   inputSeq: 123_456,
   watermarkMs: 1_700_000_000_000,
   producers: new Map([
-    ['replay:a', { mode: 'replay', seq: 5, watermarkMs: 1_700_000_000_000, ended: true }],
-    ['http', { mode: 'live', seq: 0, watermarkMs: Number.MIN_SAFE_INTEGER, ended: false }],
+    ['replay:a', { mode: 'replay', seq: 5, watermarkMs: 1_700_000_000_000, ended: true, heardAtMs: 17 }],
+    ['http', { mode: 'live', seq: 0, watermarkMs: Number.MIN_SAFE_INTEGER, ended: false, heardAtMs: 18 }],
   ]),
   marks: [1, 2, 3, 4],
   closed: [1_700_000_000_000, 60_000],
   counters: new Map([['late', 3]]),
+  wallMs: 0,
 };
 
 describe('journal entries', () => {
@@ -252,6 +259,7 @@ describe('output frames', () => {
     type: fc.constant('ride.requested'),
     body: fc.string({ maxLength: 30 }),
   });
+  const shownValues = fc.tuple(fc.string({ maxLength: 12 }), fc.integer(), fc.integer());
   const blocksOf = (rows: readonly Row[]): RowBlock[] => {
     const blocks = new RowBlocks();
     for (const each of rows) blocks.add(each);
@@ -265,13 +273,29 @@ describe('output frames', () => {
       fc.property(
         fc.array(row, { maxLength: 40 }),
         fc.array(side, { maxLength: 10 }),
+        fc.array(shownValues, { maxLength: 40 }),
         fc.integer({ min: 700, max: 5_000 }),
-        (rows, sides, frameBytesMax) => {
-          const frames = encodeOutput({ progress, blocks: blocksOf(rows), sides }, frameBytesMax);
+        (rows, sides, values, frameBytesMax) => {
+          const shown: ShownBlock[] = [
+            [
+              'live',
+              ['open', 'busy'],
+              values.map(([key]) => key),
+              values.flatMap(([, ...numbers]) => numbers),
+            ],
+          ];
+          const frames = encodeOutput({ progress, blocks: blocksOf(rows), sides, shown }, frameBytesMax);
           for (const frame of frames) expect(frame.byteLength).toBeLessThanOrEqual(frameBytesMax);
           const read = frames.map(decodeOutput);
           expect(sorted(read.flatMap((frame) => frame.rows))).toEqual(sorted(rows));
           expect(read.flatMap((frame) => frame.sides)).toEqual(sides);
+          expect(
+            read
+              .flatMap((frame) => frame.shown)
+              .flatMap(([, , keys, numbers]) =>
+                keys.map((key, i) => [key, numbers[2 * i], numbers[2 * i + 1]]),
+              ),
+          ).toEqual(values);
           expect(read.map((frame) => frame.progress)).toEqual([
             ...new Array<null>(frames.length - 1).fill(null),
             progress,
@@ -305,7 +329,7 @@ describe('output frames', () => {
   it('revisions of one row keep their order', () => {
     const [one] = fc.sample(row, { numRuns: 1, seed: 1 });
     const rows = Array.from({ length: 200 }, (_, rev) => ({ ...one!, rev }));
-    const frames = encodeOutput({ progress, blocks: blocksOf(rows), sides: [] }, 500);
+    const frames = encodeOutput({ progress, blocks: blocksOf(rows), sides: [], shown: [] }, 500);
     expect(frames.length).toBeGreaterThan(1);
     expect(frames.flatMap((frame) => decodeOutput(frame).rows).map(({ rev }) => rev)).toEqual(
       rows.map(({ rev }) => rev),
@@ -314,7 +338,7 @@ describe('output frames', () => {
 
   it('P8 a row or side output that alone is over the limit is GS_FRAME_TOO_LARGE, naming it', () => {
     const huge: SideOutput = { kind: 'dead', type: 'ride.requested', body: 'x'.repeat(2_000) };
-    expect(codeOf(() => encodeOutput({ progress, blocks: [], sides: [huge] }, 1_000))).toMatch(
+    expect(codeOf(() => encodeOutput({ progress, blocks: [], sides: [huge], shown: [] }, 1_000))).toMatch(
       /^GS_FRAME_TOO_LARGE.*dead\.ride\.requested/,
     );
   });

@@ -19,6 +19,43 @@ function hear(t: ProducerTable, producer: string, watermarkMs: number, heard: He
   return t.hear({ producer, mode, seq, count, watermarkMs, end }, wallMs);
 }
 
+describe('ProducerTable: who is known', () => {
+  it('P8 a live producer silent for too long is forgotten when another comes; one that replays never is', () => {
+    const t = new ProducerTable({ ...RULES, forgetAfterMs: 100_000 }, new Map());
+    hear(t, 'live', WALL, { count: 5 });
+    hear(t, 'ended', WALL, { count: 5, end: true });
+    hear(t, 'replay', WALL, { mode: 'replay' });
+    hear(t, 'second', WALL, { wallMs: WALL + 100_000 });
+    expect([...t.producers.keys()]).toEqual(['live', 'ended', 'replay', 'second']);
+    hear(t, 'third', WALL, { wallMs: WALL + 100_001 });
+    expect([...t.producers.keys()]).toEqual(['replay', 'second', 'third']);
+  });
+
+  it('a live producer that ended and comes back counts again; a replay that ended does not', () => {
+    for (const [mode, counts] of [
+      ['live', true],
+      ['replay', false],
+    ] as const) {
+      const t = table();
+      hear(t, 'other', WALL, { end: true });
+      hear(t, 'back', WALL - 9_000, { mode, end: true });
+      expect(t.watermarkMs(WALL)).toBe(WALL);
+      hear(t, 'back', WALL - 8_000, { mode });
+      expect(t.watermarkMs(WALL)).toBe(counts ? WALL - 8_000 : WALL);
+    }
+  });
+
+  it('live says that no replay is attached', () => {
+    const t = table();
+    expect(t.live).toBe(true);
+    hear(t, 'live', WALL);
+    hear(t, 'replay', WALL, { mode: 'replay' });
+    expect(t.live).toBe(false);
+    hear(t, 'replay', WALL, { mode: 'replay', end: true });
+    expect(t.live).toBe(true);
+  });
+});
+
 describe('ProducerTable: the watermark', () => {
   it('there is none before any producer was heard', () => {
     expect(table().watermarkMs(WALL)).toBeUndefined();
@@ -83,7 +120,7 @@ describe('ProducerTable: the watermark', () => {
   });
 
   it('after a recovery a live producer gets its full time-out, from the first look on', () => {
-    const known = { mode: 'live' as const, seq: 7, watermarkMs: WALL - 60_000, ended: false };
+    const known = { mode: 'live' as const, seq: 7, watermarkMs: WALL - 60_000, ended: false, heardAtMs: 0 };
     const t = new ProducerTable(RULES, new Map([['a', known]]));
     const restartMs = WALL + 10 ** 9;
     expect(t.watermarkMs(restartMs)).toBe(WALL - 60_000);

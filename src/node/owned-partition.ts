@@ -1,0 +1,130 @@
+/**
+ * A partition that this node owns: the pure core with its reader, how far it is committed, and what is waiting. Takes
+ * input into the core; when to step and what to commit is the node's.
+ */
+import type { Clock } from '../core/clock.js';
+import type { ActorId } from '../core/ids.js';
+import type { LogMessage, LogReader } from '../log/log.js';
+import { isEventSubject } from '../log/subjects.js';
+import type { Control } from '../partition/journal.js';
+import type { Partition } from '../partition/partition.js';
+import type { ActorView, NodeStats, PartitionStatus } from './status.js';
+
+export interface TakeLimits {
+  /** Input bytes a partition takes in one turn. */
+  readonly turnBytes: number;
+  /** Events a partition may have taken and not committed. */
+  readonly uncommittedEventsMax: number;
+}
+
+interface Waiter {
+  readonly commit: number;
+  resolve(): void;
+  reject(error: Error): void;
+}
+
+export class OwnedPartition {
+  readonly partition: Partition;
+  readonly reader: LogReader;
+  uncommittedEvents = 0;
+  readonly #clock: Clock;
+  /** Taken from the reader, and to be accepted when the partition has caught up with its timers. */
+  #waiting: LogMessage[] = [];
+  #committed: Control | undefined;
+  #journalSeq: number;
+  #waiters: Waiter[] = [];
+
+  constructor(parts: {
+    partition: Partition;
+    reader: LogReader;
+    clock: Clock;
+    committed: Control | undefined;
+    journalSeq: number;
+  }) {
+    this.partition = parts.partition;
+    this.reader = parts.reader;
+    this.#clock = parts.clock;
+    this.#committed = parts.committed;
+    this.#journalSeq = parts.journalSeq;
+  }
+
+  /** Control record of the last commit that was acknowledged. */
+  get committed(): Control | undefined {
+    return this.#committed;
+  }
+
+  get lagMessages(): number {
+    return this.reader.pending + this.#waiting.length;
+  }
+
+  /** Takes what has come, within limits. Gives the number of messages. */
+  takeInput(limits: TakeLimits, wallMs: number, stats: NodeStats): number {
+    if (this.reader.failure !== undefined) throw this.reader.failure;
+    const { partition } = this;
+    if (this.uncommittedEvents >= limits.uncommittedEventsMax || partition.backlogged) return 0;
+    if (this.#waiting.length === 0) this.#waiting = this.reader.take(limits.turnBytes);
+    let taken = 0;
+    for (const { subject, seq, payload } of this.#waiting) {
+      taken++;
+      if (!isEventSubject(subject)) {
+        partition.acceptMail(payload, seq);
+        stats.mailFrames++;
+        continue;
+      }
+      const events = partition.acceptEvents(payload, seq, wallMs);
+      this.uncommittedEvents += events;
+      stats.events += events;
+      stats.frames++;
+      if (partition.backlogged) break;
+    }
+    this.#waiting = this.#waiting.slice(taken);
+    return taken;
+  }
+
+  acknowledged(control: Control, journalSeq: number): void {
+    this.#committed = control;
+    this.#journalSeq = journalSeq;
+    if (this.#waiters.length === 0) return;
+    const waiting = this.#waiters;
+    this.#waiters = waiting.filter(({ commit }) => commit > control.commit);
+    for (const waiter of waiting) if (waiter.commit <= control.commit) waiter.resolve();
+  }
+
+  /** An actor as it is now, told when the commit that it is as of was acknowledged (P4). */
+  async inspect(id: ActorId): Promise<ActorView | undefined> {
+    const view = this.partition.look(id);
+    if (view === undefined) return undefined;
+    const committed = this.#committed?.commit ?? 0;
+    if (view.commit > committed) {
+      await new Promise<void>((resolve, reject) => {
+        this.#waiters.push({ commit: view.commit, resolve, reject });
+      });
+    }
+    return { ...view, commit: Math.max(view.commit, committed) };
+  }
+
+  status(): PartitionStatus {
+    const { partition } = this;
+    const control = this.#committed;
+    return {
+      partition: partition.partition,
+      watermarkMs: partition.watermarkMs,
+      closedMs: control?.closed ?? partition.closedMs.map(() => 0),
+      holder: partition.holder(this.#clock.now()),
+      commit: control?.commit ?? 0,
+      committedAtMs: control?.wallMs,
+      inputSeq: control?.inputSeq ?? 0,
+      journalSeq: this.#journalSeq,
+      lagMessages: this.lagMessages,
+      residentActors: partition.resident,
+      activations: partition.activations,
+      passivations: partition.passivations,
+    };
+  }
+
+  /** Lets go: whoever waits for a commit hears that it will not come. */
+  async close(reason: Error): Promise<void> {
+    for (const { reject } of this.#waiters.splice(0)) reject(reason);
+    await this.reader.close();
+  }
+}
