@@ -35,6 +35,8 @@ export interface LogReader {
   take(bytesMax: number): LogMessage[];
   /** Bytes that have come and were not taken. */
   readonly bufferedBytes: number;
+  /** Messages that the stream holds for this reader and that have not come yet, as of the last one that came. */
+  readonly pending: number;
   /** Set once the reader has failed for good. */
   readonly failure: Error | undefined;
   close(): Promise<void>;
@@ -50,6 +52,8 @@ export interface Log {
   read(subject: string, fromSeq: number, wake: () => void): Promise<LogReader>;
   /** The last message of a subject, read from the stream's leader: sees every acknowledged append. */
   last(subject: string): Promise<LogMessage | undefined>;
+  /** The first message of a subject with a sequence at or after the given one, as the stream's leader has it. */
+  next(subject: string, fromSeq: number): Promise<LogMessage | undefined>;
   /** Removes messages of a subject with a sequence below the given one. */
   purge(subject: string, belowSeq: number): Promise<void>;
   /** Sequence of the last message of the stream, 0 when it is empty. */

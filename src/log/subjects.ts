@@ -19,6 +19,10 @@ export class Subjects {
   get sideStream(): string {
     return `GS_${this.region}_SIDE`;
   }
+  /** Raw single events, from programs of any language. */
+  get ingestStream(): string {
+    return `GS_${this.region}_INGEST`;
+  }
   get engineSubjects(): string {
     return `gs.${this.region}.p.>`;
   }
@@ -32,6 +36,19 @@ export class Subjects {
       `gs.${this.region}.audit.>`,
       `gs.${this.region}.cursor.side.>`,
     ];
+  }
+
+  get ingestSubjects(): string {
+    return `gs.${this.region}.ingest.*`;
+  }
+
+  /** Raw events of a type, with underscores for dots. */
+  ingest(type: string): string {
+    return `gs.${this.region}.ingest.${type.replaceAll('.', '_')}`;
+  }
+  /** How far raw events were taken: in the engine's stream, so that it moves with the frames that were made of them. */
+  get ingestCursor(): string {
+    return `gs.${this.region}.p.ingest.cursor`;
   }
 
   events(partition: number): string {

@@ -69,6 +69,13 @@ export class MemoryLog implements Log {
     return Promise.resolve(this.#lastBySubject.get(subject));
   }
 
+  next(subject: string, fromSeq: number): Promise<LogMessage | undefined> {
+    for (let i = indexOfSeq(this.#messages, fromSeq); i < this.#messages.length; i++) {
+      if (messageMatches(subject, this.#messages[i]!.subject)) return Promise.resolve(this.#messages[i]);
+    }
+    return Promise.resolve(undefined);
+  }
+
   purge(subject: string, belowSeq: number): Promise<void> {
     const kept = this.#messages.filter((m) => !messageMatches(subject, m.subject) || m.seq >= belowSeq);
     this.#messages.splice(0, this.#messages.length, ...kept);
@@ -90,6 +97,8 @@ class MemoryReader implements LogReader {
   readonly #onClose: () => void;
   #nextSeq: number;
   readonly failure = undefined;
+  /** Everything has come as soon as it is stored. */
+  readonly pending = 0;
 
   constructor(
     messages: readonly LogMessage[],
@@ -134,16 +143,20 @@ class MemoryReader implements LogReader {
   }
 
   *#waiting(): Generator<LogMessage> {
-    // Sequences ascend, so the first one to look at is found by bisection.
-    let low = 0;
-    let high = this.#messages.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (this.#messages[middle]!.seq < this.#nextSeq) low = middle + 1;
-      else high = middle;
-    }
-    for (let i = low; i < this.#messages.length; i++) {
+    for (let i = indexOfSeq(this.#messages, this.#nextSeq); i < this.#messages.length; i++) {
       if (messageMatches(this.#subject, this.#messages[i]!.subject)) yield this.#messages[i]!;
     }
   }
+}
+
+/** Place of the first message with a sequence at or after the given one: sequences ascend, so by bisection. */
+function indexOfSeq(messages: readonly LogMessage[], seq: number): number {
+  let low = 0;
+  let high = messages.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (messages[middle]!.seq < seq) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

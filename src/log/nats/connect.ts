@@ -1,62 +1,92 @@
-/** A connection to nats-server, checked before anything trusts it: version, JetStream, streams as they must be. */
-import { jetstreamManager, type JetStreamManager, type StreamConfig } from '@nats-io/jetstream';
-import { connect, type NatsConnection } from 'nats';
+/**
+ * A connection to nats-server, made with whatever proves who we are, and checked before anything trusts it: version,
+ * JetStream, rights. It is made again by itself, for as long as it takes, whenever it is lost.
+ */
+import { readFileSync } from 'node:fs';
+import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
+import {
+  AuthorizationError,
+  connect,
+  credsAuthenticator,
+  UserAuthenticationExpiredError,
+  type NatsConnection,
+  type NodeConnectionOptions,
+} from 'nats';
 import { GroundswellError, messageOf } from '../../core/errors.js';
-import type { Subjects } from '../subjects.js';
+import { apiFailureOf } from './api-error.js';
+import { ConnectionWatch, type ConnectionListener } from './connection-watch.js';
+
+export { ensureStreams, STREAM_FORMAT, streamSizes, type StreamSettings } from './streams.js';
 
 /** Oldest server with atomic batches as the commit protocol needs them. */
 export const NATS_VERSION_MIN = '2.14.5';
-/** Version of everything written to the streams. */
-export const STREAM_FORMAT = 1;
 
 export interface NatsTarget {
+  /** One server, or several of a cluster with commas between; may hold `user:password@` or `token@`. */
   readonly url: string;
-  readonly user?: string;
-  readonly password?: string;
+  readonly user?: string | undefined;
+  readonly password?: string | undefined;
+  /** A credentials file (JWT and key), as `nsc` writes it; read again whenever the connection is made again. */
+  readonly credentials?: string | undefined;
+  /** Where answers come, for a user that may not subscribe to all of `_INBOX.>`. */
+  readonly inboxPrefix?: string | undefined;
 }
 
-/** @throws GroundswellError GS_NATS_CONNECT, GS_NATS_AUTH, GS_NATS_OLD */
+const CONNECT_TIMEOUT_MS = 5_000;
+const RECONNECT_MS = 250;
+/** A server that does not answer for two of these is taken for lost. */
+const PING_MS = 20_000;
+const API_TIMEOUT_MS = 20_000;
+
+/** A connection and nothing more. @throws GroundswellError GS_NATS_CONNECT, GS_NATS_AUTH */
+export async function openConnection(target: NatsTarget, name: string): Promise<NatsConnection> {
+  const where = withoutSecrets(target.url);
+  const proof = proofOf(target);
+  try {
+    return await connect({
+      servers: serversOf(target.url).map(({ address }) => address),
+      name,
+      timeout: CONNECT_TIMEOUT_MS,
+      maxReconnectAttempts: -1,
+      reconnectTimeWait: RECONNECT_MS,
+      // A password that is changed on the server first, and here later, is no reason to give up.
+      ignoreAuthErrorAbort: true,
+      pingInterval: PING_MS,
+      ...(target.inboxPrefix === undefined ? {} : { inboxPrefix: target.inboxPrefix }),
+      ...proof,
+    });
+  } catch (error) {
+    const code = isAuthError(error) ? 'GS_NATS_AUTH' : 'GS_NATS_CONNECT';
+    throw new GroundswellError(code, `No connection to nats-server at ${where}: ${messageOf(error)}.`, {
+      cause: error,
+    });
+  }
+}
+
+/**
+ * A connection that the engine can rely on.
+ * @param listener hears when it is lost, when it stands again, and what the server says is wrong
+ * @throws GroundswellError GS_NATS_CONNECT, GS_NATS_AUTH, GS_NATS_OLD
+ */
 export async function connectNats(
   target: NatsTarget,
   name: string,
+  listener?: ConnectionListener,
 ): Promise<{ connection: NatsConnection; jsm: JetStreamManager }> {
-  let connection: NatsConnection;
+  const connection = await openConnection(target, name);
   try {
-    connection = await connect({
-      servers: target.url,
-      name,
-      timeout: 5_000,
-      maxReconnectAttempts: -1,
-      reconnectTimeWait: 250,
-      ...(target.user === undefined ? {} : { user: target.user, pass: target.password ?? '' }),
-    });
-  } catch (error) {
-    const text = messageOf(error);
-    const code = /auth/i.test(text) ? 'GS_NATS_AUTH' : 'GS_NATS_CONNECT';
-    throw new GroundswellError(
-      code,
-      `No connection to nats-server at ${withoutSecrets(target.url)}: ${text}.`,
-      { cause: error },
-    );
-  }
-  try {
+    const where = withoutSecrets(target.url);
     const version = connection.info?.version ?? '0.0.0';
     if (isOlder(version, NATS_VERSION_MIN)) {
       throw new GroundswellError(
         'GS_NATS_OLD',
-        `nats-server at ${withoutSecrets(target.url)} is version ${version}; atomic batches need ${NATS_VERSION_MIN} or newer.`,
+        `nats-server at ${where} is version ${version}; atomic batches need ${NATS_VERSION_MIN} or newer.`,
       );
     }
-    const jsm = await jetstreamManager(connection, { timeout: 20_000 }).catch((error: unknown) => {
-      throw new GroundswellError(
-        'GS_NATS_CONNECT',
-        `JetStream does not answer at ${withoutSecrets(target.url)}: ${messageOf(error)}.`,
-        {
-          cause: error,
-          remedy: 'Enable JetStream on the server, and for the account that is used.',
-        },
-      );
+    const jsm = await jetstreamManager(connection, { timeout: API_TIMEOUT_MS }).catch((error: unknown) => {
+      throw noJetStream(where, error);
     });
+    if (listener !== undefined) ConnectionWatch.of(connection).listen(listener);
     return { connection, jsm };
   } catch (error) {
     await connection.close();
@@ -64,57 +94,69 @@ export async function connectNats(
   }
 }
 
-/** Makes the region's streams, or checks that they are what this engine needs. */
-export async function ensureStreams(
-  jsm: JetStreamManager,
-  subjects: Subjects,
-  partitions: number,
-): Promise<void> {
-  const metadata = {
-    'groundswell.partitions': String(partitions),
-    'groundswell.format': String(STREAM_FORMAT),
-  };
-  await ensureStream(jsm, { name: subjects.engineStream, subjects: [subjects.engineSubjects], metadata });
-  await ensureStream(jsm, { name: subjects.aggregateStream, subjects: subjects.aggregateSubjects, metadata });
-  await ensureStream(jsm, { name: subjects.sideStream, subjects: subjects.sideSubjects, metadata });
+function noJetStream(where: string, error: unknown): GroundswellError {
+  if (apiFailureOf(error) === 'denied') {
+    return new GroundswellError('GS_NATS_AUTH', `This user may not use JetStream at ${where}.`, {
+      cause: error,
+      remedy: 'Give a user, with its password or credentials file, that may use JetStream.',
+    });
+  }
+  return new GroundswellError(
+    'GS_NATS_CONNECT',
+    `JetStream does not answer at ${where}: ${messageOf(error)}.`,
+    { cause: error, remedy: 'Enable JetStream on the server, and for the account that is used.' },
+  );
 }
 
-async function ensureStream(
-  jsm: JetStreamManager,
-  wanted: { name: string; subjects: string[]; metadata: Record<string, string> },
-): Promise<void> {
-  const existing = await jsm.streams.info(wanted.name).catch((error: unknown) => {
-    if ((error as { code?: number }).code === 10059) return undefined;
-    throw error;
+/** Who we are, in the library's words: the credentials file before the user, the user before what the URL says. */
+function proofOf(
+  target: NatsTarget,
+): Pick<NodeConnectionOptions, 'authenticator' | 'user' | 'pass' | 'token'> {
+  const { credentials, user, password } = target;
+  if (credentials !== undefined) return { authenticator: credentialsOf(credentials) };
+  if (user !== undefined) return { user, pass: password ?? '' };
+  const secret = serversOf(target.url).find((server) => server.secret !== undefined)?.secret;
+  if (secret === undefined) return {};
+  const colon = secret.indexOf(':');
+  if (colon < 0) return { token: decodeURIComponent(secret) };
+  return {
+    user: decodeURIComponent(secret.slice(0, colon)),
+    pass: decodeURIComponent(secret.slice(colon + 1)),
+  };
+}
+
+function credentialsOf(file: string): ReturnType<typeof credsAuthenticator> {
+  try {
+    let bytes = readFileSync(file);
+    const authenticator = credsAuthenticator(() => {
+      try {
+        bytes = readFileSync(file);
+      } catch {
+        // Being replaced, or taken away: what it said last may still be right.
+      }
+      return bytes;
+    });
+    // The library would say of a file that it cannot read only that the connection is closed.
+    authenticator('nonce');
+    return authenticator;
+  } catch (error) {
+    throw new GroundswellError('GS_NATS_AUTH', `${file} is no credentials file: ${messageOf(error)}.`, {
+      cause: error,
+    });
+  }
+}
+
+/** The servers that a URL names, and what stands before the `@` of each. */
+function serversOf(url: string): { address: string; secret: string | undefined }[] {
+  return url.split(',').map((part) => {
+    const [, scheme = '', secret, host = ''] = /^([a-z]+:\/\/)?(?:(.*)@)?(.*)$/i.exec(part.trim()) ?? [];
+    return { address: scheme + host, secret };
   });
-  const config: StreamConfig =
-    existing?.config ??
-    (
-      await jsm.streams.add({
-        ...wanted,
-        storage: 'file',
-        allow_atomic: true,
-        allow_direct: true,
-        deny_delete: false,
-        num_replicas: 1,
-      })
-    ).config;
-  // An old server drops what it does not know and would store batches piecemeal: believe only the echo.
-  if (config.allow_atomic !== true) {
-    throw new GroundswellError(
-      'GS_NATS_OLD',
-      `The stream ${wanted.name} does not take atomic batches (allow_atomic is not set).`,
-    );
-  }
-  for (const [key, value] of Object.entries(wanted.metadata)) {
-    const have = config.metadata?.[key];
-    if (have === value) continue;
-    const newer = key === 'groundswell.format' && Number(have) > STREAM_FORMAT;
-    throw new GroundswellError(
-      newer ? 'GS_DATA_NEWER' : 'GS_STREAM_CONFIG',
-      `The stream ${wanted.name} was made with ${key} = ${have ?? 'nothing'}, this run has ${value}.`,
-    );
-  }
+}
+
+function isAuthError(error: unknown): boolean {
+  if (error instanceof AuthorizationError || error instanceof UserAuthenticationExpiredError) return true;
+  return error instanceof Error && error.cause !== undefined && isAuthError(error.cause);
 }
 
 function isOlder(version: string, minimum: string): boolean {
@@ -125,6 +167,9 @@ function isOlder(version: string, minimum: string): boolean {
   return false;
 }
 
-function withoutSecrets(url: string): string {
-  return url.replace(/\/\/[^@/]*@/, '//…@');
+/** The servers' addresses, fit for a message. */
+export function withoutSecrets(url: string): string {
+  return serversOf(url)
+    .map(({ address, secret }) => (secret === undefined ? address : address.replace(/^(.*:\/\/)?/, '$1…@')))
+    .join(',');
 }

@@ -1,6 +1,7 @@
 /**
  * A nats-server of groundswell's own, for one data folder: configured, started, watched and stopped here. It listens on
  * the loopback interface only, on a port that the system chooses, and it never outlives the process that started it.
+ * What starts it again when it dies is `supervised.ts`.
  */
 import { randomBytes } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
@@ -9,7 +10,13 @@ import { join } from 'node:path';
 import { sleep, type Clock } from '../../../core/clock.js';
 import { GroundswellError, messageOf } from '../../../core/errors.js';
 import { awaitNoLeftover, endNow, isOurs, readPids, waitFor } from './leftover.js';
-import { serverConfig } from './server-config.js';
+import {
+  ENGINE_USER,
+  PRODUCER_INBOX,
+  PRODUCER_USER,
+  serverConfig,
+  type ServerIdentity,
+} from './server-config.js';
 import {
   boundedByDisk,
   clearLastRun,
@@ -32,6 +39,15 @@ export interface EmbeddedServerOptions {
   readonly maxPayloadBytes?: number;
   /** Upper limit of JetStream's files; never more than the disk. */
   readonly maxFileStoreBytes?: number;
+  /** Port and passwords of an earlier start, so that its clients find the server again; new ones by default. */
+  readonly identity?: ServerIdentity;
+}
+
+/** A user of the embedded server, and where answers to it come. */
+export interface ServerLogin {
+  readonly user: string;
+  readonly password: string;
+  readonly inboxPrefix: string;
 }
 
 export interface EmbeddedServer {
@@ -39,6 +55,8 @@ export interface EmbeddedServer {
   /** The engine's user; connections without a user are analysts. */
   readonly user: string;
   readonly password: string;
+  /** For programs that bring events: may publish those and read streams, nothing else. */
+  readonly producer: ServerLogin;
   readonly pid: number;
   readonly version: string;
   readonly logFile: string;
@@ -48,7 +66,6 @@ export interface EmbeddedServer {
   readonly exited: Promise<ServerExit>;
 }
 
-const USER = 'groundswell';
 const MAX_PAYLOAD_BYTES = 8 * 1024 * 1024;
 const MAX_FILE_STORE_BYTES = 64 * 1024 ** 3;
 const START_TIMEOUT_MS = 20_000;
@@ -67,15 +84,15 @@ export async function startEmbeddedServer(options: EmbeddedServerOptions): Promi
   const files = await openServerFolder(options.dataDir);
   await awaitNoLeftover(files, clock);
   await clearLastRun(files);
-  const password = randomBytes(24).toString('base64url');
+  const identity = options.identity ?? newIdentity();
+  const { password, producerPassword } = identity;
   await writeSecret(
     files.configFile,
     serverConfig({
       storeDir: files.dir,
       portsDir: files.portsDir,
       logFile: files.logFile,
-      user: USER,
-      password,
+      ...identity,
       maxPayloadBytes: options.maxPayloadBytes ?? MAX_PAYLOAD_BYTES,
       maxFileStoreBytes: await boundedByDisk(files.dir, options.maxFileStoreBytes ?? MAX_FILE_STORE_BYTES),
     }),
@@ -90,7 +107,17 @@ export async function startEmbeddedServer(options: EmbeddedServerOptions): Promi
   };
   try {
     const { url, pid } = await ready(files, exited, clock);
-    return { url, user: USER, password, pid, version, logFile: files.logFile, stop, exited };
+    return {
+      url,
+      user: ENGINE_USER,
+      password,
+      producer: { user: PRODUCER_USER, password: producerPassword, inboxPrefix: PRODUCER_INBOX },
+      pid,
+      version,
+      logFile: files.logFile,
+      stop,
+      exited,
+    };
   } catch (thrown) {
     await stop().catch(() => undefined);
     const log = lastLines(files.logFile, LOG_LINES_SHOWN);
@@ -100,6 +127,12 @@ export async function startEmbeddedServer(options: EmbeddedServerOptions): Promi
       { cause: thrown },
     );
   }
+}
+
+/** Any free port, and passwords that nobody knows. */
+export function newIdentity(): ServerIdentity {
+  const secret = (): string => randomBytes(24).toString('base64url');
+  return { port: -1, password: secret(), producerPassword: secret() };
 }
 
 async function usableVersion(binary: string): Promise<string> {

@@ -19,6 +19,8 @@ const POLL_MS = 50;
 /** Some time more than the watchdog takes to end a stubborn server. */
 const PATIENCE_MS = KILL_AFTER_MS + 3_000;
 const AFTER_KILL_MS = 2_000;
+/** A process that was just killed is its children's parent for a moment longer. */
+const HELD_MS = 500;
 
 /**
  * Returns when no server runs on the folder. Errors: GS_DATA_LOCKED when its groundswell is alive, or the server
@@ -26,10 +28,13 @@ const AFTER_KILL_MS = 2_000;
  */
 export async function awaitNoLeftover(files: ServerFiles, clock: Clock): Promise<void> {
   let told = false;
+  let heldSinceMs: number | undefined;
   const isGone = (): boolean => {
     const { parent, watchdog, server } = readPids(files.pidFile);
     const watched = isOurs(watchdog, files.configFile);
     if (watched && parentOf(watchdog!) === parent) {
+      heldSinceMs ??= clock.monotonic();
+      if (clock.monotonic() - heldSinceMs < HELD_MS) return false;
       throw new GroundswellError(
         'GS_DATA_LOCKED',
         `the nats-server of ${files.configFile} belongs to process ${parent!}, which is running`,

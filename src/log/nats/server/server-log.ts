@@ -1,7 +1,23 @@
-/** Reads the embedded server's log file: its last lines for a message, or line by line as it grows. */
+/** Reads the embedded server's log file: its last lines for a message, or line by line as it grows, and what they say. */
 import { closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
 
 import type { Clock } from '../../../core/clock.js';
+
+export interface ServerLine {
+  readonly level: 'debug' | 'info' | 'warn' | 'error';
+  readonly message: string;
+}
+
+const LEVELS: Readonly<Record<string, ServerLine['level']>> = {
+  TRC: 'debug',
+  DBG: 'debug',
+  INF: 'info',
+  WRN: 'warn',
+  ERR: 'error',
+  FTL: 'error',
+};
+/** `[4711] 2026/01/31 12:00:00.123456 [INF] Server is ready` */
+const LINE = /^\[\d+\] \d{4}\/\d\d\/\d\d [\d:.]+ \[([A-Z]{3})\] (.*)$/;
 
 const POLL_MS = 250;
 const CHUNK_BYTES = 65_536;
@@ -14,6 +30,13 @@ export function lastLines(file: string, count: number): string {
   } catch {
     return '(there is no log)';
   }
+}
+
+/** What a line of the log says. One that is not the server's usual form is its last words, or the watchdog's. */
+export function parseServerLine(line: string): ServerLine {
+  const [, tag = '', message = ''] = LINE.exec(line) ?? [];
+  const level = LEVELS[tag];
+  return level === undefined ? { level: 'warn', message: line } : { level, message };
 }
 
 /** Passes on every line as it is written; the returned function stops after what is there at that moment. */

@@ -1,0 +1,205 @@
+/**
+ * The region's streams: made at the first start, checked at every one, and given the limits that the configuration says
+ * now. Partition count and format are for ever; a stream that was made with others is refused.
+ */
+import {
+  DiscardPolicy,
+  StorageType,
+  type JetStreamManager,
+  type StreamConfig,
+  type StreamInfo,
+} from '@nats-io/jetstream';
+import { nanos } from 'nats';
+import { GroundswellError, messageOf } from '../../core/errors.js';
+import type { Subjects } from '../subjects.js';
+import { apiFailureOf } from './api-error.js';
+
+/** Version of everything written to the streams. */
+export const STREAM_FORMAT = 1;
+
+/** What may change from one start to the next. What is left out stays as it is; a new stream then has no limit. */
+export interface StreamSettings {
+  /** How long rows and surge are kept, ms. */
+  readonly aggregatesMs?: number;
+  /** How long late and dead events are kept, ms. */
+  readonly sidesMs?: number;
+  /** The stream of raw events; without this there is none. When it is full, publishers are refused. */
+  readonly ingest?: { readonly historyMs: number; readonly bytesMax: number };
+  /** Further entries of the engine's stream, named `groundswell.…`: what the node tells of itself. */
+  readonly metadata?: Readonly<Record<string, string>>;
+}
+
+type Limits = Partial<Pick<StreamConfig, 'max_age' | 'max_bytes' | 'discard'>>;
+
+interface Wanted {
+  readonly name: string;
+  readonly subjects: string[];
+  /** What the stream was made with and keeps. */
+  readonly fixed: Readonly<Record<string, string>>;
+  readonly metadata?: Readonly<Record<string, string>> | undefined;
+  readonly limits?: Limits;
+}
+
+/** The server looks for duplicates no further back than this, and never further than messages are kept. */
+const DUPLICATES_MS = 120_000;
+
+/**
+ * Makes the region's streams, or checks that they are what this engine needs.
+ * @throws GroundswellError GS_STREAM_CONFIG, GS_DATA_NEWER, GS_NATS_OLD, GS_NATS_AUTH, GS_LOG
+ */
+export async function ensureStreams(
+  jsm: JetStreamManager,
+  subjects: Subjects,
+  partitions: number,
+  settings: StreamSettings = {},
+): Promise<void> {
+  const { aggregatesMs, sidesMs, ingest, metadata } = settings;
+  const fixed = {
+    'groundswell.partitions': String(partitions),
+    'groundswell.format': String(STREAM_FORMAT),
+  };
+  await ensureStream(jsm, {
+    name: subjects.engineStream,
+    subjects: [subjects.engineSubjects],
+    fixed,
+    metadata,
+  });
+  await ensureStream(jsm, {
+    name: subjects.aggregateStream,
+    subjects: subjects.aggregateSubjects,
+    fixed,
+    limits: ageLimit(aggregatesMs),
+  });
+  await ensureStream(jsm, {
+    name: subjects.sideStream,
+    subjects: subjects.sideSubjects,
+    fixed,
+    limits: ageLimit(sidesMs),
+  });
+  if (ingest === undefined) return;
+  await ensureStream(jsm, {
+    name: subjects.ingestStream,
+    subjects: [subjects.ingestSubjects],
+    fixed,
+    limits: {
+      ...ageLimit(ingest.historyMs),
+      max_bytes: ingest.bytesMax,
+      // Full is said to the publisher; dropping the oldest would lose events that nobody has taken yet.
+      discard: DiscardPolicy.New,
+    },
+  });
+}
+
+/** What the region's streams hold, those that there are. */
+export async function streamSizes(
+  jsm: JetStreamManager,
+  subjects: Subjects,
+): Promise<{ stream: string; bytes: number; messages: number }[]> {
+  const { engineStream, aggregateStream, sideStream, ingestStream } = subjects;
+  const names = [engineStream, aggregateStream, sideStream, ingestStream];
+  const infos = await Promise.all(names.map((name) => infoOf(jsm, name)));
+  return infos.flatMap((info) =>
+    info === undefined
+      ? []
+      : [{ stream: info.config.name, bytes: info.state.bytes, messages: info.state.messages }],
+  );
+}
+
+async function ensureStream(jsm: JetStreamManager, wanted: Wanted): Promise<void> {
+  const { name, fixed } = wanted;
+  try {
+    const existing = await infoOf(jsm, name);
+    const { config } = existing ?? (await jsm.streams.add(newConfig(wanted)));
+    // An old server drops what it does not know and would store batches piecemeal: believe only the echo.
+    if (config.allow_atomic !== true) {
+      throw new GroundswellError(
+        'GS_NATS_OLD',
+        `The stream ${name} does not take atomic batches (allow_atomic is not set).`,
+      );
+    }
+    for (const [key, value] of Object.entries(fixed)) {
+      const have = config.metadata?.[key];
+      if (have === value) continue;
+      const newer = key === 'groundswell.format' && Number(have) > STREAM_FORMAT;
+      throw new GroundswellError(
+        newer ? 'GS_DATA_NEWER' : 'GS_STREAM_CONFIG',
+        `The stream ${name} was made with ${key} = ${have ?? 'nothing'}, this run has ${value}.`,
+      );
+    }
+    const changes = changesOf(config, wanted);
+    if (changes !== undefined) await jsm.streams.update(name, changes);
+  } catch (error) {
+    if (error instanceof GroundswellError) throw error;
+    throw notMade(name, error);
+  }
+}
+
+async function infoOf(jsm: JetStreamManager, name: string): Promise<StreamInfo | undefined> {
+  try {
+    return await jsm.streams.info(name);
+  } catch (error) {
+    if (apiFailureOf(error) === 'no-stream') return undefined;
+    throw error;
+  }
+}
+
+function newConfig({
+  name,
+  subjects,
+  fixed,
+  metadata,
+  limits,
+}: Wanted): Parameters<JetStreamManager['streams']['add']>[0] {
+  return {
+    name,
+    subjects,
+    metadata: { ...metadata, ...fixed },
+    storage: StorageType.File,
+    allow_atomic: true,
+    allow_direct: true,
+    deny_delete: false,
+    num_replicas: 1,
+    ...limits,
+    ...duplicateWindow(limits?.max_age, nanos(DUPLICATES_MS)),
+  };
+}
+
+/** What has to change of an existing stream; undefined when nothing has. */
+function changesOf(
+  config: StreamConfig,
+  { metadata, limits, fixed }: Wanted,
+): Partial<StreamConfig> | undefined {
+  const changes: Partial<StreamConfig> = {};
+  const entries = Object.entries({ ...metadata, ...fixed });
+  if (entries.some(([key, value]) => config.metadata?.[key] !== value))
+    changes.metadata = { ...config.metadata, ...Object.fromEntries(entries) };
+  if (limits !== undefined) {
+    for (const [key, value] of Object.entries(limits) as [keyof Limits, never][])
+      if (config[key] !== value) changes[key] = value;
+  }
+  if (Object.keys(changes).length === 0) return undefined;
+  return { ...changes, ...duplicateWindow(changes.max_age, config.duplicate_window) };
+}
+
+function ageLimit(ms: number | undefined): Limits {
+  return ms === undefined ? {} : { max_age: nanos(ms) };
+}
+
+/** The server refuses a stream that would know duplicates of messages it no longer holds. */
+function duplicateWindow(maxAge: number | undefined, have: number): Partial<StreamConfig> {
+  if (maxAge === undefined || maxAge === 0 || have <= maxAge) return {};
+  return { duplicate_window: maxAge };
+}
+
+function notMade(name: string, error: unknown): GroundswellError {
+  const failure = apiFailureOf(error);
+  const code = failure === 'denied' ? 'GS_NATS_AUTH' : failure === 'passing' ? 'GS_LOG' : 'GS_STREAM_CONFIG';
+  return new GroundswellError(
+    code,
+    `The stream ${name} cannot be made as it is needed: ${messageOf(error)}.`,
+    {
+      cause: error,
+      ...(code === 'GS_STREAM_CONFIG' ? { remedy: 'See the cause: the server refuses these settings.' } : {}),
+    },
+  );
+}
