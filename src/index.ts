@@ -15,3 +15,12 @@ export { windowed, type ClosedWindow, type WindowedSpec } from './window/windowe
 export { addTally, copyTally, isZeroTally, TallyShape, type Tally } from './window/tally.js';
 export { quantile, sketchOf, type Sketch } from './window/sketch.js';
 export { LinearScorer, linearModelSchema, type FeatureRef, type LinearModel } from './model/linear.js';
+export {
+  openProducer,
+  type DeliveryReport,
+  type EventProducer,
+  type ProducedEvent,
+  type ProducerConfig,
+  type ProducerStats,
+  type Refused,
+} from './producer.js';

@@ -7,6 +7,7 @@
 import { type Cover, geohash30, geohash30Text } from '../core/geohash.js';
 import type { CellKey } from '../core/ids.js';
 import { nearest } from '../core/nearest.js';
+import { EVENT_BYTES_MAX, EVENT_DEPTH_MAX, eventBytes } from './event-size.js';
 import {
   type DriverLocation,
   DRIVER_STATUSES,
@@ -72,6 +73,9 @@ export class EventChecker {
     if (fields.type === 'driver.location' && this.#isPing(fields)) {
       const hash = geohash30(fields.lat, fields.lon);
       if (!this.#cover.has(hash)) return outsideRegion(fields.type, hash);
+      // Without further fields it is as small as its ids.
+      if (Object.keys(fields).length !== PING_KEYS && eventBytes(fields) > EVENT_BYTES_MAX)
+        return tooLarge(fields.type);
       return { outcome: 'accepted', event: pingWithCell(fields, geohash30Text(hash)) };
     }
     return this.#checkSlowly(fields);
@@ -108,6 +112,7 @@ export class EventChecker {
       return refused(fields.type as string, reason, field, explain(reason, field, fields[field]));
     }
     const event = result.data as CheckedEvent;
+    if (eventBytes(event) > EVENT_BYTES_MAX) return tooLarge(event.type);
     // A field `cell` from outside never stands in for ours.
     if (Object.hasOwn(event, 'cell')) delete event.cell;
     if (event.lat !== undefined && event.lon !== undefined) {
@@ -133,6 +138,11 @@ function pingWithCell(fields: DriverLocation, cell: CellKey): CheckedEvent {
 
 function refused(type: string, reason: RefusalReason, field: string | undefined, message: string): Checked {
   return { outcome: 'refused', type, reason, ...(field === undefined ? {} : { field }), message };
+}
+
+function tooLarge(type: string): Checked {
+  const message = `the event takes more than ${EVENT_BYTES_MAX} bytes, or is nested deeper than ${EVENT_DEPTH_MAX}`;
+  return refused(type, 'too_large', undefined, message);
 }
 
 function outsideRegion(type: string, hash: number): Checked {
@@ -172,6 +182,7 @@ function explain(reason: RefusalReason, field: string, value: unknown): string {
     case 'id_invalid':
       return `${field}: empty, or holds a control character: ${show(value)}`;
     case 'malformed':
+    case 'too_large':
     case 'unknown_type':
     case 'outside_region':
       return `${field}: ${reason}`;

@@ -9,6 +9,7 @@ import { z } from 'zod';
 
 export const REFUSAL_REASONS = [
   'malformed',
+  'too_large',
   'unknown_type',
   'missing_field',
   'wrong_type',

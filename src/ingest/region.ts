@@ -1,6 +1,6 @@
 /**
  * A region's configuration: `config/regions/<name>.yaml`, its defaults and checks. Owns which keys there are; what they
- * are for is said beside each. Durations are written `5s`, and given on as milliseconds.
+ * are for is said beside each, and from there in docs/CONFIG.md. Durations are written `5s`, and given on as milliseconds.
  */
 import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
@@ -22,16 +22,21 @@ const duration = (byDefault: string, minMs = 1): z.ZodType<number, string | unde
 
 /** The limits that keep every queue, cache, frame and batch bounded (P8). */
 const limits = z.strictObject({
-  /** Events in one input frame. */
-  frameEvents: count.max(65_536).default(512),
-  /** Events that a partition may have taken and not committed: more input waits. */
-  stepEvents: count.default(50_000),
-  /** Bytes of one commit (atomic batch) of the node. */
-  commitBytes: count.min(65_536).default(16_777_216),
-  /** Bytes of input that a partition takes in one turn of the node. */
-  turnBytes: count.min(1_024).default(262_144),
-  /** Actors that a node keeps in memory; the rest lie in the snapshot. */
-  residentActors: count.default(1_000_000),
+  frameEvents: count.max(65_536).default(512).describe('events in one input frame'),
+  stepEvents: count
+    .default(50_000)
+    .describe('events that a partition may have taken and not committed: more input waits'),
+  commitBytes: count
+    .min(65_536)
+    .default(16_777_216)
+    .describe('bytes of one commit (atomic batch) of the node'),
+  turnBytes: count
+    .min(1_024)
+    .default(262_144)
+    .describe('bytes of input that a partition takes in one turn of the node'),
+  residentActors: count
+    .default(1_000_000)
+    .describe('actors that a node keeps in memory; the rest lie in the snapshot'),
 });
 
 const windows = z
@@ -47,38 +52,50 @@ const windows = z
 
 export const regionSchema = z
   .strictObject({
-    /** One subject token: `sf`. */
-    name: z.string().regex(REGION_NAME, 'is 1 to 32 of a-z, 0-9, _ and -'),
-    /** IANA name, for days and hours as people there know them. */
-    timezone: z.string().refine(isTimezone, 'is no IANA time zone, such as America/New_York'),
-    /** Geohash prefixes of one to six characters: events elsewhere are refused. */
+    name: z
+      .string()
+      .regex(REGION_NAME, 'is 1 to 32 of a-z, 0-9, _ and -')
+      .describe('one subject token, such as `sf`: 1 to 32 of a-z, 0-9, _ and -'),
+    timezone: z
+      .string()
+      .refine(isTimezone, 'is no IANA time zone, such as America/New_York')
+      .describe('IANA name, for days and hours as people there know them'),
     cover: z
       .array(
         z
           .string()
           .refine((text) => isGeohash(text) && text.length <= 6, 'is no geohash of 1 to 6 characters'),
       )
-      .min(1),
-    /** Fixed for the life of the region's stream. */
-    partitions: z.int().min(1).max(256).default(16),
-    /** How far behind the newest event of its producer an event may come and still be on time. */
-    outOfOrderBound: duration('5s', 0),
-    /** How long after its end a window can still be corrected. */
-    allowedLateness: duration('10m', 0),
-    /** How long a ping says where its driver is. */
-    presence: duration('300s', 1_000),
-    /** A producer silent for longer no longer holds the watermark back. */
-    idleTimeout: duration('30s', 1_000),
-    /** How long an event's `id` is remembered: a second event with it is dropped. */
-    duplicateWindow: duration('15m', 0),
-    /** How long inputs and states are kept. */
-    history: duration('24h', MINUTE_MS),
-    /** Name of a file in config/models. */
+      .min(1)
+      .describe('geohash prefixes of one to six characters: events elsewhere are refused'),
+    partitions: z
+      .int()
+      .min(1)
+      .max(256)
+      .default(16)
+      .describe('1 to 256; fixed for the life of the region’s stream'),
+    outOfOrderBound: duration('5s', 0).describe(
+      'how far behind the newest event of its producer an event may come and still be on time',
+    ),
+    allowedLateness: duration('10m', 0).describe('how long after its end a window can still be corrected'),
+    presence: duration('300s', 1_000).describe('how long a ping says where its driver is'),
+    idleTimeout: duration('30s', 1_000).describe(
+      'a producer silent for longer no longer holds the watermark back',
+    ),
+    duplicateWindow: duration('15m', 0).describe(
+      'how long an event’s `id` is remembered: a second event with it is dropped',
+    ),
+    history: duration('24h', MINUTE_MS).describe(
+      'how long inputs are kept once they are committed, raw events too',
+    ),
     model: z
       .string()
       .regex(/^[\w-]+$/, 'is the name of a file in config/models, without its ending')
-      .default('surge-linear'),
-    windows: windows.prefault(['1m', '5m', '15m', '1h']),
+      .default('surge-linear')
+      .describe('name of a file in config/models, without its ending'),
+    windows: windows
+      .prefault(['1m', '5m', '15m', '1h'])
+      .describe('lengths of whole minutes, 1m to 1d; 1m is one of them, for all others are made of it'),
     limits: limits.prefault({}),
   })
   .transform(

@@ -1,0 +1,56 @@
+/**
+ * What a producer may promise about event time as it goes: the one rule for all that feed a region in live time.
+ *
+ * While events come, nothing older than the latest of them less the out-of-order bound; but never more than the wall clock
+ * less the bound, for a client whose clock runs ahead must not close the windows of the others. When nothing has come for a
+ * while, the wall clock less the bound, so that windows close on time in a quiet region. A replay, of whatever speed, has no
+ * wall clock: only its events move it.
+ */
+import type { Clock } from '../core/clock.js';
+import type { ProducerMode } from '../partition/watermark.js';
+
+/** A producer that has got nothing for so long is quiet, ms. */
+export const QUIET_MS = 1_000;
+
+export interface LiveWatermarkOptions {
+  readonly clock: Clock;
+  readonly mode: ProducerMode;
+  readonly outOfOrderBoundMs: number;
+  readonly quietMs?: number;
+}
+
+export class LiveWatermark {
+  readonly #options: LiveWatermarkOptions;
+  #heardAtMs: number;
+
+  constructor(options: LiveWatermarkOptions) {
+    this.#options = options;
+    this.#heardAtMs = options.clock.monotonic();
+  }
+
+  /** An event came. One that was refused is none: it says nothing about time, and must not hold it up. */
+  heard(): void {
+    this.#heardAtMs = this.#options.clock.monotonic();
+  }
+
+  /** Nothing has come for a while. */
+  get quiet(): boolean {
+    return this.#options.clock.monotonic() - this.#heardAtMs >= (this.#options.quietMs ?? QUIET_MS);
+  }
+
+  /**
+   * The watermark that may be told now, with all that was taken before; undefined when nothing can be promised yet.
+   * @param latestMs event time of the latest event taken
+   * @param waiting events that came earlier still wait to be taken: then there is no quiet
+   */
+  after(latestMs: number | undefined, waiting = false): number | undefined {
+    const { clock, mode, outOfOrderBoundMs } = this.#options;
+    if (mode === 'replay')
+      return latestMs === undefined ? undefined : Math.max(0, latestMs - outOfOrderBoundMs);
+    const wallMs = Math.floor(clock.now());
+    const quiet = this.quiet && !waiting;
+    if (latestMs === undefined && !quiet) return undefined;
+    const reachedMs = quiet ? wallMs : Math.min(latestMs!, wallMs);
+    return Math.max(0, reachedMs - outOfOrderBoundMs);
+  }
+}
