@@ -111,15 +111,23 @@ export class Publisher {
 
   /** Publishes what is committed by now, then ends. */
   async stop(): Promise<void> {
+    const { source, subjects, partition } = this.#options;
     try {
-      const { source, subjects, partition } = this.#options;
       this.#stopAfter = (await source.last(subjects.out(partition)))?.seq ?? 0;
+    } finally {
       this.#stopping = true;
       this.#wake();
-      await this.#running;
-    } finally {
-      await this.#reader?.close();
+      await this.#running.finally(() => this.#reader?.close());
     }
+  }
+
+  get partition(): number {
+    return this.#options.partition;
+  }
+
+  /** Outputs in the stream that were not looked at yet. */
+  get lagMessages(): number {
+    return this.#reader?.pending ?? 0;
   }
 
   /** Sequence in the engine's stream up to which all outputs of this partition are out. */
@@ -177,7 +185,7 @@ export class Publisher {
       }
       // Ours, somebody else's, or nothing? The cursor in the stream tells (P6).
       const before = this.#cursorSeq;
-      await this.#loadCursor();
+      await this.#loadCursor().catch(unlessPassing);
       if (this.#cursorSeq !== before) {
         if (this.#cursor.seq === cursor.seq && this.#cursor.messages === cursor.messages) {
           this.published += entries.length;
@@ -200,4 +208,9 @@ export class Publisher {
     this.#cursorSeq = last.seq;
     this.#cursor = JSON.parse(new TextDecoder().decode(last.payload)) as Cursor;
   }
+}
+
+/** A log that does not answer now may do so later: then it is asked again. */
+function unlessPassing(error: unknown): void {
+  if (!(error instanceof GroundswellError) || error.code !== 'GS_LOG') throw error;
 }

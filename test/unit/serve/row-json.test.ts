@@ -98,7 +98,7 @@ describe('rows in blocks', () => {
           counters: {},
         };
         const sides = [{ kind: 'late' as const, type: 'x', body: { a: 1 } }];
-        const frames = encodeOutput({ progress, blocks: blocksOf(rows), sides }, bytesMax);
+        const frames = encodeOutput({ progress, blocks: blocksOf(rows), sides, shown: [] }, bytesMax);
         for (const frame of frames) expect(frame.byteLength).toBeLessThanOrEqual(bytesMax);
         const read = frames.map(decodeOutput);
         expect(texts(read.flatMap((frame) => frame.rows))).toEqual(texts(rows));
@@ -130,6 +130,7 @@ describe('rows in blocks', () => {
       progress: null,
       blocks: blocksOf([{ ...large!, key: '9q8yyk', level: 'cell', features }]),
       sides: [],
+      shown: [],
     };
     expect(() => encodeOutput(output, 600)).toThrow(/cell\/9q8yyk/);
   });

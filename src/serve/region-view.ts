@@ -1,0 +1,387 @@
+/**
+ * The view of a region: the latest row, an hour of minutes and the live values of every actor, from the committed outputs
+ * of all partitions (P4). It only ever follows the stream, so any number of views agree, and one that is opened again
+ * says the same as one that never ended.
+ *
+ * What it keeps, and for how long: rows of windows that ended within the longest window, the allowed lateness and five
+ * minutes (at least an hour and five) before the region's watermark; live values as `LiveTable` says. Rows come in bursts,
+ * once a minute: they are taken in slices, with a turn for others between.
+ */
+import type { Row } from '../actor/row.js';
+import type { Clock } from '../core/clock.js';
+import { messageOf } from '../core/errors.js';
+import type { Logger } from '../core/logger.js';
+import type { Log } from '../log/log.js';
+import type { Subjects } from '../log/subjects.js';
+import type { OutputFrame, Progress, ShownBlock } from '../partition/output.js';
+import { rowsOf, type RowBlock } from '../partition/row-block.js';
+import { CellSummaries, type CellSummary } from './cell-summary.js';
+import { LatestRows, placeOf } from './latest-rows.js';
+import { changesOf, levelOf, LiveTable, type LiveChange, type LiveValues } from './live-values.js';
+import { HISTORY_MINUTES, MINUTE_MS, MinuteHistory } from './minute-history.js';
+import { OutputReader } from './output-reader.js';
+import { seekOutputs } from './output-seek.js';
+import { endOf, isFinal, numbersOf, rowOf, RowShapes } from './row-shape.js';
+import { turn } from './turn.js';
+
+const MARGIN_MS = 5 * MINUTE_MS;
+const TAKE_BYTES = 256 * 1024;
+/** Rows, or live values, that are taken in at a time. */
+const SLICE = 500;
+const DROP_EVERY_MS = 15_000;
+/** Keys of all levels; a key with all its rows takes some 6 KB. */
+const KEYS_MAX = 100_000;
+
+export interface RegionViewOptions {
+  readonly log: Log;
+  readonly subjects: Subjects;
+  readonly partitions: number;
+  readonly windowsMs: readonly number[];
+  readonly allowedLatenessMs: number;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Most keys that rows, and as many that live values, are kept for. */
+  readonly keysMax?: number;
+}
+
+/** Told of what comes, once the view is caught up. */
+export interface ViewListener {
+  rows?(rows: readonly Row[]): void;
+  live?(changes: readonly LiveChange[]): void;
+  /** Cells whose summary is another now; a key may come again and again. */
+  cells?(keys: readonly string[]): void;
+}
+
+export interface FindOptions {
+  readonly level: string;
+  readonly prefix?: string;
+  readonly window: string;
+  readonly limit: number;
+  /** Only keys after this one, in their order. */
+  readonly after?: string;
+}
+
+export class RegionView {
+  readonly #options: RegionViewOptions;
+  readonly #reader: OutputReader;
+  readonly #keepMs: number;
+  readonly #catchUpSeq: number;
+  readonly #shapes = new RowShapes();
+  readonly #latest: LatestRows;
+  readonly #history = new MinuteHistory();
+  readonly #live: LiveTable;
+  readonly #cells: CellSummaries;
+  readonly #progress = new Map<number, Progress>();
+  readonly #listeners = new Set<ViewListener>();
+  #rows = 0;
+  #readSeq = 0;
+  #watermarkMs = 0;
+  #caughtUp = false;
+  #closed = false;
+  #failure: Error | undefined;
+  #running: Promise<void> = Promise.resolve();
+  #stopDropping: () => void = () => undefined;
+
+  /** Finds where to begin and starts to follow; `caughtUp` says when it has read what was there. */
+  static async open(options: RegionViewOptions): Promise<RegionView> {
+    const { log, subjects, partitions, windowsMs, allowedLatenessMs } = options;
+    const keepMs =
+      MARGIN_MS + Math.max(Math.max(...windowsMs) + allowedLatenessMs, HISTORY_MINUTES * MINUTE_MS);
+    const { fromSeq, lastSeq } = await seekOutputs(log, subjects, partitions, keepMs);
+    const view = new RegionView(options, keepMs, fromSeq, lastSeq);
+    view.#start();
+    return view;
+  }
+
+  private constructor(options: RegionViewOptions, keepMs: number, firstSeq: number, catchUpSeq: number) {
+    const keysMax = options.keysMax ?? KEYS_MAX;
+    this.#options = options;
+    this.#keepMs = keepMs;
+    this.firstSeq = firstSeq;
+    this.#catchUpSeq = catchUpSeq;
+    this.#caughtUp = catchUpSeq === 0;
+    this.#reader = new OutputReader(options.log, options.subjects, { takeBytes: TAKE_BYTES, turn });
+    this.#latest = new LatestRows(keysMax);
+    this.#live = new LiveTable(keysMax);
+    this.#cells = new CellSummaries(this.#latest, this.#history, this.#live);
+  }
+
+  /** True once everything is taken in that the stream held when the view was opened. */
+  get caughtUp(): boolean {
+    return this.#caughtUp;
+  }
+
+  /** Event time up to which the last stage is closed in all partitions; 0 while one has not said so. */
+  get watermarkMs(): number {
+    return this.#watermarkMs;
+  }
+
+  /** The last progress of each partition. */
+  get progress(): ReadonlyMap<number, Progress> {
+    return this.#progress;
+  }
+
+  /** What made it stop following. */
+  get failure(): Error | undefined {
+    return this.#failure;
+  }
+
+  /** Rejects with what made it stop following; resolves when it is closed. */
+  get finished(): Promise<void> {
+    return this.#running;
+  }
+
+  /** Sequence of the first output that it asked for, and of the last one that it has taken in. */
+  readonly firstSeq: number;
+  get readSeq(): number {
+    return this.#readSeq;
+  }
+
+  /** Levels that have rows. */
+  get levels(): string[] {
+    return this.#latest.levels;
+  }
+
+  /** For metrics and measurements. `refused`: rows and live values that were not kept, for there are too many keys. */
+  get stats(): { rows: number; keys: number; liveKeys: number; historyBytes: number; refused: number } {
+    return {
+      rows: this.#rows,
+      keys: this.#latest.keys,
+      liveKeys: this.#live.keys,
+      historyBytes: this.#history.bytes,
+      refused: this.#latest.refused + this.#live.refused,
+    };
+  }
+
+  /** Output messages in the stream that were not taken in yet. */
+  get lagMessages(): number {
+    return this.#reader.pending;
+  }
+
+  /** The row of the latest window that is final. */
+  latest(level: string, key: string, window: string): Row | undefined {
+    const entry = this.#latest.entry(level, key);
+    if (entry === undefined) return undefined;
+    const at = placeOf(entry, window);
+    const numbers = entry.numbers[at];
+    return numbers && rowOf(entry.shapes[at]!, key, numbers);
+  }
+
+  /** The latest row of each window, the shortest first. */
+  rows(level: string, key: string): Row[] {
+    const entry = this.#latest.entry(level, key);
+    if (entry === undefined) return [];
+    return entry.shapes
+      .map((shape, i) => ({ shape, numbers: entry.numbers[i]! }))
+      .sort((a, b) => a.shape.lengthMs - b.shape.lengthMs)
+      .map(({ shape, numbers }) => rowOf(shape, key, numbers));
+  }
+
+  /** The last rows of one minute, of the last hour, oldest first. */
+  history(level: string, key: string, count: number): Row[] {
+    const entry = this.#latest.entry(level, key);
+    if (entry === undefined) return [];
+    const rows = this.#history.rows(entry.id, this.#watermarkMs, count);
+    return rows.map(({ shape, numbers }) => rowOf(shape, key, numbers));
+  }
+
+  /** What a key shows now. Above the cells: the sum over the cells below it. */
+  live(key: string, level = 'cell'): LiveValues | undefined {
+    if (level === 'gh5' || level === 'gh4') {
+      const total = this.#live.total('cell', key);
+      return Object.keys(total).length > 1 ? total : undefined;
+    }
+    return level === 'region' ? this.liveTotal() : this.#live.get(level, key);
+  }
+
+  /** Latest rows of a level and window in the order of their keys. */
+  find({ level, prefix = '', window, limit, after }: FindOptions): { rows: Row[]; more: boolean } {
+    const keys: string[] = [];
+    for (const entry of this.#latest.entries(level)) {
+      const { key } = entry;
+      if (!key.startsWith(prefix) || (after !== undefined && key <= after)) continue;
+      if (entry.numbers[placeOf(entry, window)] !== undefined) keys.push(key);
+    }
+    keys.sort();
+    return {
+      rows: keys.slice(0, limit).map((key) => this.latest(level, key, window)!),
+      more: keys.length > limit,
+    };
+  }
+
+  /** Keys of the cells that have a row of the last minute or live values. */
+  cellKeys(): string[] {
+    return this.#cells.keys(this.#watermarkMs);
+  }
+
+  cell(key: string): CellSummary {
+    return this.#cells.of(key, this.#watermarkMs);
+  }
+
+  map(): CellSummary[] {
+    return this.cellKeys().map((key) => this.cell(key));
+  }
+
+  top(count: number): CellSummary[] {
+    return this.#cells.top(count, this.#watermarkMs);
+  }
+
+  /** The region's row of the last minute. */
+  total(): Row | undefined {
+    return this.latest('region', this.#options.subjects.region, '1m');
+  }
+
+  /** What all cells show, added up. */
+  liveTotal(): LiveValues {
+    return this.#live.total('cell');
+  }
+
+  /** How many subscribe. */
+  get listeners(): number {
+    return this.#listeners.size;
+  }
+
+  subscribe(listener: ViewListener): () => void {
+    this.#listeners.add(listener);
+    return () => {
+      this.#listeners.delete(listener);
+    };
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#stopDropping();
+    this.#reader.wake();
+    await this.#running.catch(() => undefined);
+  }
+
+  #start(): void {
+    this.#running = this.#follow().catch((error: unknown) => {
+      this.#failure = error instanceof Error ? error : new Error(messageOf(error));
+      this.#options.logger.error({ error: messageOf(error) }, 'the view of the region stopped following');
+      throw this.#failure;
+    });
+    // Whoever awaits `finished` sees the failure; until then it must not count as unhandled.
+    this.#running.catch(() => undefined);
+    this.#dropSilent();
+  }
+
+  async #follow(): Promise<void> {
+    const fromSeq = this.firstSeq;
+    for await (const frames of this.#reader.frames(fromSeq)) {
+      for (const frame of frames) await this.#take(frame);
+      if (this.#closed) return;
+      this.#readSeq = this.#reader.lastSeq;
+      if (!this.#caughtUp && this.#readSeq >= this.#catchUpSeq) {
+        this.#caughtUp = true;
+        this.#options.logger.info({ fromSeq, rows: this.#rows, ...this.#sizes() }, 'view caught up');
+      }
+    }
+  }
+
+  #sizes(): object {
+    return { keys: this.#latest.keys, watermarkMs: this.#watermarkMs };
+  }
+
+  async #take({ blocks, shown, progress }: OutputFrame): Promise<void> {
+    let taken = 0;
+    const slices = async (length: number, take: (from: number, to: number) => void): Promise<void> => {
+      for (let from = 0; from < length && !this.#closed; from += SLICE) {
+        const to = Math.min(length, from + SLICE);
+        take(from, to);
+        taken += to - from;
+        if (taken < SLICE) continue;
+        taken = 0;
+        await turn();
+      }
+    };
+    for (const block of blocks)
+      await slices(block[8].length, (from, to) => {
+        this.#takeRows(block, from, to);
+      });
+    for (const block of shown)
+      await slices(block[2].length, (from, to) => {
+        this.#takeShown(block, from, to);
+      });
+    if (progress !== null) this.#advance(progress);
+  }
+
+  #takeRows(block: RowBlock, from: number, to: number): void {
+    const shape = this.#shapes.of(block);
+    const keys = block[8];
+    const oldestMs = this.#watermarkMs - this.#keepMs;
+    for (let i = from; i < to; i++) {
+      const numbers = numbersOf(block, i, shape.stride);
+      if (!isFinal(numbers) || endOf(numbers) <= oldestMs) continue;
+      const entry = this.#latest.put(shape, keys[i]!, numbers);
+      if (entry !== undefined && shape.lengthMs === MINUTE_MS) this.#history.put(entry.id, shape, numbers);
+    }
+    this.#rows += to - from;
+    const [, level, window] = block;
+    if (level === 'cell' && window === '1m') this.#tellCells(keys.slice(from, to));
+    this.#tell('rows', () => {
+      const part: RowBlock = [...block];
+      part[8] = keys.slice(from, to);
+      part[9] = block[9].slice(from * shape.stride, to * shape.stride);
+      return rowsOf([part]);
+    });
+  }
+
+  #takeShown(block: ShownBlock, from: number, to: number): void {
+    const nowMs = this.#options.clock.now();
+    this.#live.put(block, from, to, nowMs);
+    if (levelOf(block) === 'cell') this.#tellCells(block[2].slice(from, to));
+    this.#tell('live', () => changesOf(block, from, to, nowMs));
+  }
+
+  #advance(progress: Progress): void {
+    this.#progress.set(progress.partition, progress);
+    if (this.#progress.size < this.#options.partitions) return;
+    let watermarkMs = Number.POSITIVE_INFINITY;
+    for (const { closed } of this.#progress.values()) watermarkMs = Math.min(watermarkMs, closed.at(-1) ?? 0);
+    if (watermarkMs <= this.#watermarkMs) return;
+    const outdated = this.#cells.outdated(this.#watermarkMs, watermarkMs);
+    this.#watermarkMs = watermarkMs;
+    // A key that goes had no row for longer than history is: its number can stand for another one.
+    this.#latest.drop(watermarkMs - this.#keepMs);
+    this.#tellCells(outdated);
+  }
+
+  /** Live values that nobody shows any more go, whether anything comes or not. */
+  #dropSilent(): void {
+    this.#stopDropping = this.#options.clock.after(DROP_EVERY_MS, () => {
+      const cells: string[] = [];
+      this.#live.drop(this.#options.clock.now(), (level, key) => {
+        if (level === 'cell') cells.push(key);
+      });
+      this.#tellCells(cells);
+      this.#dropSilent();
+    });
+  }
+
+  #tellCells(keys: readonly string[]): void {
+    if (keys.length > 0) this.#tell('cells', () => keys);
+  }
+
+  /** Tells whoever listens; what they hear is only made when somebody does. A listener that fails is not asked again. */
+  #tell<K extends keyof ViewListener>(
+    what: K,
+    make: () => Parameters<NonNullable<ViewListener[K]>>[0],
+  ): void {
+    if (!this.#caughtUp) return;
+    let made: ReturnType<typeof make> | undefined;
+    for (const listener of this.#listeners) {
+      if (listener[what] === undefined) continue;
+      made ??= make();
+      try {
+        (listener[what] as (heard: typeof made) => void)(made);
+      } catch (error) {
+        this.#listeners.delete(listener);
+        this.#options.logger.error(
+          { error: messageOf(error) },
+          'a listener of the view failed and was let go',
+        );
+      }
+    }
+  }
+}
