@@ -39,6 +39,12 @@ export default tseslint.config(
     },
   },
   {
+    // The page is plain JavaScript for browsers, outside the TypeScript project.
+    files: ['src/serve/page/*.js'],
+    ...tseslint.configs.disableTypeChecked,
+    languageOptions: { parserOptions: { projectService: false, project: false } },
+  },
+  {
     files: ['test/**/*.ts', 'bench/**/*.ts'],
     rules: { 'no-console': 'off', '@typescript-eslint/no-non-null-assertion': 'off' },
   },

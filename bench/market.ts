@@ -58,5 +58,5 @@ export function canonicalMarket(options: {
       windows.includes(window) && (transform.kind !== 'ratio' || windows.includes(transform.over.window)),
   );
   const model = { ...MODEL, features };
-  return { config, model, registry: new Registry(marketActors({ ...config, model })) };
+  return { config, model, registry: new Registry(marketActors({ ...config, model, live: false })) };
 }

@@ -63,7 +63,7 @@ export async function openStack(market: Market): Promise<Stack> {
       new Producer({
         log,
         subjects,
-        registry,
+        routes: registry.routes,
         clock: systemClock,
         partitions,
         id: 'bench',

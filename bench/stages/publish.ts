@@ -22,7 +22,7 @@ export const publish: Stage = {
     const target = aggregateTarget(log, stack.subjects);
     const blocks = new RowBlocks();
     for (const row of rows) blocks.add(row);
-    const entries = target.messagesOf({ progress: null, rows, blocks: blocks.take(), sides: [] });
+    const entries = target.messagesOf({ progress: null, rows, blocks: blocks.take(), sides: [], shown: [] });
     const singles = entries.slice(0, SINGLES);
     const append = async (batch: typeof entries): Promise<number> => {
       const outcome = await log.append(batch);

@@ -56,7 +56,6 @@ export function emptyPartition(market: Market, partition = 0, partitions = PARTI
       paneMs: config.windowsMs[0]!,
       duplicateWindowMs: config.duplicateWindowMs,
       writer: 'bench',
-      stepTimersMax: Number.MAX_SAFE_INTEGER,
     },
     { get: () => undefined },
     { control: undefined, timers: [] },

@@ -1,150 +1,256 @@
-/** `groundswell demo`: an hour of a simulated city through the engine at full speed, and what came out of it. */
-import { mkdir } from 'node:fs/promises';
-import { dirname } from 'node:path';
-import type { Command } from 'commander';
-import type { Row } from '../actor/row.js';
-import type { SourceBatch } from '../ingest/source.js';
-import { simulateCity, type CityOptions } from '../ingest/simulator/simulator.js';
-import { rowsOf } from '../partition/row-block.js';
+/** `groundswell demo`: a node with a simulated city in it, live, and what one sees of it: a page, the terminal, or JSON lines. */
+import { createWriteStream } from 'node:fs';
+import { once } from 'node:events';
+import { finished } from 'node:stream/promises';
+import { Option, type Command } from 'commander';
+import { systemClock } from '../core/clock.js';
+import { GroundswellError, messageOf } from '../core/errors.js';
+import type { Logger } from '../core/logger.js';
+import { Producer } from '../ingest/producer.js';
+import type { MarketEvent } from '../ingest/simulator/simulator.js';
 import { cityOptions } from './city-options.js';
-import { duration, wholeNumber } from './command.js';
-import { openEngine } from './engine.js';
-import type { Feed } from './feed.js';
+import { duration, speed, wholeNumber } from './command.js';
+import { DemoCity } from './demo-city.js';
+import { DemoPicture } from './demo-picture.js';
+import { LiveScreen } from './live-screen.js';
+import { createLogger } from './log.js';
 import { printSummary } from './replay.js';
-import { runReplay } from './replay-run.js';
+import { runReplay, type ReplaySummary } from './replay-run.js';
 import { RowFile } from './row-file.js';
-import { colors, note, ProgressBar, say, table } from './screen.js';
+import { RunningNode } from './running-node.js';
+import { note, say } from './screen.js';
 import { stoppable } from './stopping.js';
 
 interface Options {
   region: string;
   drivers: number;
   requestsPerMinute: number;
-  for: number;
+  for?: number;
+  warmUp: number;
+  speed: number;
   seed: number;
-  out: string;
+  http?: number;
+  out?: string;
+  events?: string;
   json: boolean;
 }
 
-const START = '2026-03-02T16:00:00Z';
-const TOP = 10;
+const HTTP_PORT = 7_380;
+/** A city that runs faster than the clock begins so long ago. */
+const PAST_MS = 7 * 86_400_000;
+const FOREVER_MS = 10 * 365 * 86_400_000;
+const TELL_EVERY_MS = 1_000;
+const PAINT_EVERY_MS = 250;
 
 export function demoCommand(program: Command): void {
   program
     .command('demo')
-    .description('send a simulated hour of a city through the engine at full speed and show the result')
+    .description('run a node with a simulated city, live: in the terminal and on a page')
     .option('--region <name>', 'region: a file in config/regions', 'sf')
     .option('--drivers <n>', 'drivers there are', wholeNumber(1, 1_000_000), 2_000)
     .option('--requests-per-minute <n>', 'mean over a day', wholeNumber(0, 1_000_000), 120)
-    .option('--for <duration>', 'event time to simulate', duration, 3_600_000)
+    .option('--for <duration>', 'end by itself, with every window final (default: until Ctrl-C)', duration)
+    .option('--warm-up <duration>', 'how much of the city’s past is sent at the start', duration, 900_000)
+    .addOption(
+      new Option('--speed <factor>', '1x, 60x, max: event time against wall time')
+        .argParser(speed)
+        .default(1, '1x'),
+    )
     .option('--seed <n>', 'the city', wholeNumber(0, 0xffff_ffff), 1)
-    .option('--out <file>', 'rows as NDJSON', 'data/demo-rows.ndjson')
-    .option('--json', 'the last line is the summary as JSON', false)
-    .addHelpText('after', '\nExample:\n  groundswell demo --drivers 5000 --for 30m')
+    .option(
+      '--http <port>',
+      'port of the page and the API (default: 7380, or any if that is in use)',
+      wholeNumber(0, 65_535),
+    )
+    .option('--out <file>', 'rows as NDJSON')
+    .option('--events <file>', 'the events that were sent, as NDJSON')
+    .option('--json', 'a line each second, and a summary at the end, as JSON', false)
+    .addHelpText('after', '\nExample:\n  groundswell demo --drivers 5000 --for 2m')
     .action(demo);
 }
 
 async function demo(options: Options): Promise<void> {
-  await mkdir(dirname(options.out), { recursive: true }).catch(() => undefined);
-  const bar = new ProgressBar(options.json);
-  const rows = await RowFile.create(options.out);
+  const screen = new LiveScreen();
+  const { logger, flush } = createLogger({
+    level: 'warn',
+    format: 'auto',
+    ...(screen.active
+      ? {
+          stream: {
+            write: (line: string) => {
+              screen.print(line.trimEnd());
+            },
+          },
+        }
+      : {}),
+  });
+  const rows = options.out === undefined ? undefined : await RowFile.create(options.out);
+  const events = options.events === undefined ? undefined : await EventFile.create(options.events);
   try {
-    const engine = await openEngine({ region: options.region, publishRows: false, onProgress: note });
-    const city = cityOptions(engine.config, { ...options, start: START, durationMs: options.for });
-    const surging = new Surging();
+    const node = await open(options, logger);
     const summary = await stoppable(
-      () => engine.close(),
-      () => {
-        bar.start();
-        return runReplay({
-          engine,
-          feed: cityFeed(city),
-          producerId: `demo:${options.seed}`,
-          speed: Number.POSITIVE_INFINITY,
-          onRows: async (blocks, afterMs) => {
-            surging.see(rowsOf(blocks.filter(([, , , , , model]) => model !== null)));
-            await rows.write(blocks, afterMs);
-          },
-          onProgress: (progress) => {
-            bar.update(progress);
-          },
-        });
-      },
+      () => node.close(),
+      () => show(node, options, screen, rows, events),
     );
-    await rows.finish();
-    bar.stop();
-    if (options.json) {
-      say(JSON.stringify({ ...summary, surging: surging.top(TOP), out: options.out }));
-      return;
-    }
-    printSummary(
-      `A simulated city in ${engine.config.name}, ${options.drivers} drivers`,
-      summary,
-      options.out,
-    );
-    say('');
-    say(colors.bold('  Top surging cells (one minute each)'));
-    const lines = table([
-      ['  cell', 'minute (UTC)', 'multiplier', 'score', 'requests', 'open drivers at its end'],
-      ...surging
-        .top(TOP)
-        .map(({ cell, start, multiplier, raw, requests, open }) => [
-          `  ${cell}`,
-          new Date(start).toISOString().slice(0, 16),
-          `× ${multiplier.toFixed(1)}`,
-          raw.toFixed(2),
-          requests,
-          open,
-        ]),
-    ]);
-    for (const line of lines) say(line);
+    await rows?.finish();
+    await events?.finish();
+    screen.close();
+    const { out, events: eventsFile } = options;
+    if (options.json) say(JSON.stringify({ type: 'summary', ...summary, out, eventsFile }));
+    else printSummary(`A simulated city in ${options.region}, ${options.drivers} drivers`, summary, out);
   } catch (error) {
-    bar.stop();
-    await rows.discard();
+    screen.close();
+    await rows?.discard();
     throw error;
+  } finally {
+    flush();
   }
 }
 
-function cityFeed(city: CityOptions): Feed {
-  let doneMs = 0;
-  function* batches(): Generator<SourceBatch> {
-    let line = 0;
-    for (const second of simulateCity(city)) {
-      doneMs += 1_000;
-      yield { raws: second, lines: second.map(() => ++line), malformed: [] };
+async function open(options: Options, logger: Logger): Promise<RunningNode> {
+  const startOn = (port: number): Promise<RunningNode> =>
+    RunningNode.open({
+      region: options.region,
+      name: 'demo',
+      http: { host: '127.0.0.1', port },
+      readyLagMax: 1_000,
+      ends: true,
+      logger,
+      onProgress: note,
+      beforeIntake: ({ log, subjects, registry, config }) => {
+        // The city is known before anybody else is heard: its past must not be late.
+        const city = cityTime(options);
+        const { outOfOrderBoundMs } = config;
+        const hello = new Producer({
+          log,
+          subjects,
+          routes: registry.routes,
+          clock: systemClock,
+          partitions: config.partitions,
+          id: producerId(options),
+          mode: city.mode,
+          outOfOrderBoundMs,
+          frameEvents: config.limits.frameEvents,
+        });
+        return hello.advanceTo(systemClock.now() - city.pastMs - 2 * outOfOrderBoundMs - 60_000);
+      },
+    });
+  if (options.http !== undefined) return startOn(options.http);
+  try {
+    return await startOn(HTTP_PORT);
+  } catch (error) {
+    if (!(error instanceof GroundswellError) || error.code !== 'GS_HTTP_PORT') throw error;
+    return startOn(0);
+  }
+}
+
+const producerId = ({ seed }: Options): string => `demo:${seed}`;
+
+/** A city in live time has its past behind it; a faster one begins long ago and catches up. */
+function cityTime(options: Options): { mode: 'live' | 'replay'; pastMs: number } {
+  return options.speed === 1
+    ? { mode: 'live', pastMs: options.warmUp }
+    : { mode: 'replay', pastMs: PAST_MS + options.warmUp };
+}
+
+async function show(
+  node: RunningNode,
+  options: Options,
+  screen: LiveScreen,
+  rows: RowFile | undefined,
+  events: EventFile | undefined,
+): Promise<ReplaySummary> {
+  const { mode, pastMs } = cityTime(options);
+  const startMs = Math.floor((systemClock.now() - pastMs) / 1_000) * 1_000;
+  const city = cityOptions(node.engine.config, {
+    seed: options.seed,
+    drivers: options.drivers,
+    requestsPerMinute: options.requestsPerMinute,
+    start: new Date(startMs).toISOString(),
+    durationMs: FOREVER_MS,
+  });
+  const feed = new DemoCity(city, {
+    warmUpMs: options.warmUp,
+    speed: options.speed,
+    clock: systemClock,
+    ...(events === undefined ? {} : { onEvents: (sent) => events.write(sent) }),
+  });
+  const picture = new DemoPicture(node);
+  if (!options.json && !screen.active) note(`the page is at ${node.url}`);
+  const everyMs = options.json ? TELL_EVERY_MS : PAINT_EVERY_MS;
+  let telling = systemClock.after(everyMs, tell);
+  function tell(): void {
+    const now = picture.now();
+    if (options.json) say(JSON.stringify({ type: 'status', ...picture.facts(now) }));
+    else screen.update(now);
+    telling = systemClock.after(everyMs, tell);
+  }
+  const cancelEnd =
+    options.for === undefined
+      ? () => undefined
+      : systemClock.after(options.for, () => {
+          feed.stop();
+        });
+  try {
+    const run = runReplay({
+      engine: node.engine,
+      feed,
+      producerId: producerId(options),
+      mode,
+      speed: Number.POSITIVE_INFINITY,
+      onRows: async (blocks, afterMs) => {
+        await rows?.write(blocks, afterMs);
+      },
+      onProgress: (progress) => {
+        picture.sent(progress.events);
+      },
+      beforeClosing: () => node.stopIntake(),
+    });
+    return await Promise.race([run, node.failed]);
+  } finally {
+    telling();
+    cancelEnd();
+  }
+}
+
+/** The events that were sent, one a line. */
+class EventFile {
+  readonly #path: string;
+  readonly #stream: ReturnType<typeof createWriteStream>;
+  #failure: unknown;
+
+  static async create(path: string): Promise<EventFile> {
+    const file = new EventFile(path);
+    try {
+      await once(file.#stream, 'open');
+    } catch (error) {
+      throw file.#broken(error);
     }
-  }
-  return { batches: batches(), fraction: () => Math.min(1, doneMs / city.durationMs) };
-}
-
-interface SurgingMinute {
-  readonly cell: string;
-  readonly start: number;
-  readonly multiplier: number;
-  readonly raw: number;
-  readonly requests: number;
-  readonly open: number;
-}
-
-/** The highest minute of each cell. */
-class Surging {
-  readonly #best = new Map<string, SurgingMinute>();
-
-  see(rows: readonly Row[]): void {
-    for (const { key, start, surge, features } of rows) {
-      if (surge === undefined || surge.raw <= (this.#best.get(key)?.raw ?? 0)) continue;
-      this.#best.set(key, {
-        cell: key,
-        start,
-        multiplier: surge.multiplier,
-        raw: surge.raw,
-        requests: features['requests'] ?? 0,
-        open: features['open_end'] ?? 0,
-      });
-    }
+    return file;
   }
 
-  top(n: number): SurgingMinute[] {
-    return [...this.#best.values()].sort((a, b) => b.raw - a.raw || (a.cell < b.cell ? -1 : 1)).slice(0, n);
+  private constructor(path: string) {
+    this.#path = path;
+    this.#stream = createWriteStream(path);
+    this.#stream.on('error', (error) => (this.#failure = error));
+  }
+
+  async write(events: readonly MarketEvent[]): Promise<void> {
+    if (this.#failure !== undefined) throw this.#broken(this.#failure);
+    const text = events.map((event) => `${JSON.stringify(event)}\n`).join('');
+    if (!this.#stream.write(text)) await once(this.#stream, 'drain');
+  }
+
+  async finish(): Promise<void> {
+    this.#stream.end();
+    await finished(this.#stream).catch((error: unknown) => {
+      throw this.#broken(error);
+    });
+  }
+
+  #broken(cause: unknown): GroundswellError {
+    return new GroundswellError('GS_OUTPUT', `${this.#path} cannot be written: ${messageOf(cause)}.`, {
+      cause,
+    });
   }
 }

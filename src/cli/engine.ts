@@ -1,6 +1,6 @@
 /**
  * Wires an engine for a command: the region's configuration, its actors, a nats-server (one of its own under the data
- * folder, or one elsewhere), the logs, and, where the command does the work itself, a node.
+ * folder, or one elsewhere), the logs, and, where the command does the work itself, a node with its publishers.
  */
 import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -10,18 +10,23 @@ import type { NatsConnection } from 'nats';
 import { marketActors } from '../../actors/index.js';
 import { Registry } from '../actor/registry.js';
 import { systemClock } from '../core/clock.js';
-import { GroundswellError } from '../core/errors.js';
+import { silent, type Logger } from '../core/logger.js';
+import { CARD_KEY, cardOf } from '../ingest/region-card.js';
 import { loadRegion, type RegionConfig } from '../ingest/region.js';
 import { connectNats, ensureStreams, type NatsTarget } from '../log/nats/connect.js';
+import { ConnectionWatch } from '../log/nats/connection-watch.js';
 import { NatsLog } from '../log/nats/nats-log.js';
-import { startEmbeddedServer, type EmbeddedServer } from '../log/nats/server/embedded.js';
 import { locateNatsServer } from '../log/nats/server/locate.js';
+import { superviseServer, type SupervisedServer } from '../log/nats/server/supervised.js';
 import { Subjects } from '../log/subjects.js';
 import { loadLinearModel } from '../model/load.js';
 import { openDataFolder } from '../node/data-folder.js';
-import { Node } from '../node/node.js';
+import { Node, type NodeLimits } from '../node/node.js';
+import type { NodeObserver } from '../node/status.js';
 import { aggregateTarget, Publisher, sideTarget, type PublishTarget } from '../serve/publisher.js';
 import { LmdbStore } from '../state/lmdb/lmdb-store.js';
+import { failureSignal, Opened } from './opened.js';
+import { OutputRetention } from './output-retention.js';
 import { CONFIG_FOLDER } from './package-root.js';
 
 export interface EngineOptions {
@@ -30,13 +35,33 @@ export interface EngineOptions {
   readonly partitions?: number | undefined;
   /** Without it, a temporary folder that is removed at the end. */
   readonly dataDir?: string | undefined;
-  /** A server elsewhere: then this process is no node, and has no data folder. */
+  /** A server elsewhere; without it, one of our own under the data folder. */
   readonly nats?: NatsTarget | undefined;
+  /** A node in this process, which does the work; without one, nodes elsewhere must. */
+  readonly node: boolean;
   /** Publish rows one by one on the aggregate subjects. */
   readonly publishRows: boolean;
+  /** Tell live views what happens now. */
+  readonly live: boolean;
+  readonly retention?: Retention;
+  /** Limits that the region's file does not name. */
+  readonly limits?: Partial<NodeLimits>;
+  readonly maxFileStoreBytes?: number | undefined;
+  readonly logger?: Logger;
+  readonly observer?: NodeObserver;
   /** Steps of getting ready, for people. */
   readonly onProgress: (line: string) => void;
 }
+
+/** How long things stay in the streams, ms. */
+export interface Retention {
+  readonly aggregatesMs: number;
+  readonly sidesMs: number;
+  readonly outputsMs: number;
+}
+
+/** Raw events that may wait to be taken; more are refused where they are published. */
+const INGEST_BYTES_MAX = 256 * 1024 ** 2;
 
 export interface Engine {
   readonly config: RegionConfig;
@@ -44,7 +69,15 @@ export interface Engine {
   readonly registry: Registry;
   readonly log: NatsLog;
   readonly node: Node | undefined;
-  /** Rejects when a part of the engine fails; never resolves before `close`. */
+  readonly publishers: readonly Publisher[];
+  /** The embedded server; undefined with one elsewhere. */
+  readonly server: SupervisedServer | undefined;
+  /** The region's other streams. */
+  logOf(stream: string): NatsLog;
+  nats(): { url: string; version: string; embedded: boolean; connected: boolean };
+  /** What the region's streams hold. */
+  streamSizes(): Promise<{ stream: string; bytes: number; messages: number }[]>;
+  /** Rejects when a part of the engine fails; never resolves. */
   readonly failed: Promise<never>;
   close(): Promise<void>;
 }
@@ -54,11 +87,9 @@ export async function loadEngineConfig(options: {
   region: string;
   configFile?: string | undefined;
   partitions?: number | undefined;
-}): Promise<{
-  config: RegionConfig;
-  registry: Registry;
-}> {
-  const { region, configFile, partitions } = options;
+  live?: boolean;
+}): Promise<{ config: RegionConfig; registry: Registry }> {
+  const { region, configFile, partitions, live = false } = options;
   const loaded = await loadRegion({
     name: region,
     dir: join(CONFIG_FOLDER, 'regions'),
@@ -66,111 +97,159 @@ export async function loadEngineConfig(options: {
   });
   const config = partitions === undefined ? loaded : { ...loaded, partitions };
   const model = await loadLinearModel(join(CONFIG_FOLDER, 'models', `${config.model}.json`));
-  return { config, registry: new Registry(marketActors({ ...config, model })) };
+  return { config, registry: new Registry(marketActors({ ...config, model, live })) };
 }
 
 export async function openEngine(options: EngineOptions): Promise<Engine> {
   const { config, registry } = await loadEngineConfig(options);
+  const { logger = silent } = options;
   const subjects = new Subjects(config.name);
-  /** What was opened, in order: closed in the opposite one. */
-  const opened: (() => Promise<unknown>)[] = [];
-  const close = async (): Promise<void> => {
-    let failure: unknown;
-    for (let undo = opened.pop(); undo !== undefined; undo = opened.pop()) {
-      // One part that fails to close must not keep the others open.
-      await undo().catch((error: unknown) => (failure ??= error));
-    }
-    if (failure !== undefined) throw asError(failure);
-  };
+  const opened = new Opened();
+  const { failed, fail } = failureSignal();
   try {
-    let fail: (error: unknown) => void = () => undefined;
-    const failed = new Promise<never>((_, reject) => {
-      fail = reject;
-    });
-    failed.catch(() => undefined);
-
-    let target = options.nats;
+    const dataDir = await folderFor(options, opened);
     let store: LmdbStore | undefined;
-    if (target === undefined) {
-      let dataDir = options.dataDir;
-      if (dataDir === undefined) {
-        const temporary = await mkdtemp(join(tmpdir(), 'groundswell-'));
-        opened.push(() => rm(temporary, { recursive: true, force: true }));
-        dataDir = temporary;
-      }
+    if (options.node) {
       const folder = await openDataFolder(dataDir);
-      opened.push(() => folder.release());
-      const opening = await LmdbStore.open(folder.snapshots, {
-        region: config.name,
-        partitions: config.partitions,
-      });
-      opened.push(() => opening.close());
-      store = opening;
-      const server = await startServer(dataDir, options.onProgress);
-      let stopping = false;
-      opened.push(async () => {
-        stopping = true;
-        await server.stop();
-      });
-      server.exited.then(({ code, signal }) => {
-        if (!stopping) fail(serverGone(code, signal, server.logFile));
-      }, fail);
-      if (options.publishRows)
-        options.onProgress(`rows are published at ${server.url} (no user needed to subscribe)`);
-      target = { url: server.url, user: server.user, password: server.password };
+      opened.add(() => folder.release());
+      store = await LmdbStore.open(folder.snapshots, { region: config.name, partitions: config.partitions });
+      const opening = store;
+      opened.add(() => opening.close());
     }
+    const server = options.nats === undefined ? await startServer(dataDir, options, opened, fail) : undefined;
+    const target = options.nats ?? server!;
     const writer = randomUUID();
-    const { connection, jsm } = await connectNats(target, `groundswell ${config.name}`);
-    opened.push(() => closeConnection(connection));
-    await ensureStreams(jsm, subjects, config.partitions);
+    const { connection, jsm } = await connectNats(target, `groundswell ${config.name}`, {
+      lost: () => {
+        logger.warn({ nats: nameOf(target.url) }, 'nats-server is away');
+      },
+      restored: () => {
+        logger.info({ nats: nameOf(target.url) }, 'nats-server is back');
+      },
+      failed: (error) => {
+        logger.error({ nats: nameOf(target.url), error }, 'nats-server says that something is wrong');
+      },
+    });
+    opened.add(() => closeConnection(connection));
+    await ensureStreams(jsm, subjects, config.partitions, {
+      ...options.retention,
+      ...(options.node ? { ingest: { historyMs: config.historyMs, bytesMax: INGEST_BYTES_MAX } } : {}),
+      metadata: options.node ? { [CARD_KEY]: cardOf(config, registry) } : {},
+    });
     const logOf = (stream: string): NatsLog => new NatsLog(connection, jsm, { stream, writer });
     const log = logOf(subjects.engineStream);
 
     let node: Node | undefined;
+    const publishers: Publisher[] = [];
     if (store !== undefined) {
       // Opened before the node, and so closed after it: its last commit is published too.
       const targets: PublishTarget[] = [sideTarget(logOf(subjects.sideStream), subjects)];
       if (options.publishRows) targets.push(aggregateTarget(logOf(subjects.aggregateStream), subjects));
-      const publishers = targets.flatMap((to) =>
-        Array.from(
-          { length: config.partitions },
-          (_, partition) =>
+      for (const to of targets) {
+        for (let partition = 0; partition < config.partitions; partition++)
+          publishers.push(
             new Publisher({ source: log, target: to, subjects, partition, clock: systemClock }),
-        ),
-      );
-      opened.push(() => Promise.all(publishers.map((publisher) => publisher.stop())));
+          );
+      }
+      opened.add(() => Promise.all(publishers.map((publisher) => publisher.stop())));
       await Promise.all(publishers.map((publisher) => publisher.start()));
       for (const publisher of publishers) publisher.finished.catch(fail);
-      const starting = newNode(config, registry, subjects, log, store, writer);
-      opened.push(() => starting.stop());
+      node = newNode(options, { config, registry, subjects, log, store, writer });
+      const starting = node;
+      opened.add(() => starting.stop());
       await starting.start();
       starting.finished.catch(fail);
-      node = starting;
+      if (options.retention !== undefined) {
+        const outputs = new OutputRetention({
+          log,
+          subjects,
+          clock: systemClock,
+          publishers,
+          keepMs: options.retention.outputsMs,
+          onFailure: (error) => {
+            logger.warn({ err: error }, 'old outputs could not be removed now');
+          },
+        });
+        outputs.start();
+        opened.add(() => outputs.stop());
+      }
     }
-    return { config, subjects, registry, log, node, failed, close };
+    const nats = (): ReturnType<Engine['nats']> => ({
+      url: nameOf(target.url),
+      version: connection.info?.version ?? 'unknown',
+      embedded: server !== undefined,
+      connected: ConnectionWatch.of(connection).connected,
+    });
+    return {
+      config,
+      subjects,
+      registry,
+      log,
+      node,
+      publishers,
+      server,
+      logOf,
+      nats,
+      streamSizes: () => {
+        const { engineStream, aggregateStream, sideStream, ingestStream } = subjects;
+        return Promise.all(
+          [engineStream, aggregateStream, sideStream, ...(options.node ? [ingestStream] : [])].map(
+            async (stream) => {
+              const { bytes, messages } = (await jsm.streams.info(stream)).state;
+              return { stream, bytes, messages };
+            },
+          ),
+        );
+      },
+      failed,
+      close: () => opened.close(),
+    };
   } catch (error) {
-    await close().catch(() => undefined);
+    await opened.close().catch(() => undefined);
     throw error;
   }
 }
 
-function serverGone(code: number | null, signal: string | null, logFile: string): GroundswellError {
-  return new GroundswellError(
-    'GS_NATS_START',
-    `The embedded nats-server ended (${signal ?? `exit code ${code ?? '?'}`}).`,
-    {
-      remedy: `Read ${logFile}, then run the same command again: nothing that was committed is lost.`,
-    },
-  );
+/** The data folder; a temporary one is removed at the end. */
+async function folderFor({ dataDir }: EngineOptions, opened: Opened): Promise<string> {
+  if (dataDir !== undefined) return dataDir;
+  const temporary = await mkdtemp(join(tmpdir(), 'groundswell-'));
+  opened.add(() => rm(temporary, { recursive: true, force: true }));
+  return temporary;
 }
 
-function asError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error(String(thrown));
-}
-
-async function startServer(dataDir: string, onProgress: (line: string) => void): Promise<EmbeddedServer> {
+async function startServer(
+  dataDir: string,
+  options: EngineOptions,
+  opened: Opened,
+  fail: (error: unknown) => void,
+): Promise<SupervisedServer> {
+  const { logger = silent, maxFileStoreBytes, onProgress } = options;
   const { path } = await locateNatsServer({ onProgress });
-  return startEmbeddedServer({ dataDir, binary: path, clock: systemClock });
+  const lines = logger.child({ from: 'nats-server' });
+  const server = await superviseServer({
+    dataDir,
+    binary: path,
+    clock: systemClock,
+    ...(maxFileStoreBytes === undefined ? {} : { maxFileStoreBytes }),
+    onLog: ({ level, message }) => {
+      // What it says of itself at each start is for who asks; its password is new at each start, in a file of ours alone.
+      const expected = level === 'info' || message.startsWith('Plaintext passwords');
+      lines[expected ? 'debug' : level]({}, message);
+    },
+    onRestart: (why) => {
+      logger.warn({ why }, 'the embedded nats-server had ended and was started again');
+    },
+  });
+  opened.add(() => server.stop());
+  server.failed.catch(fail);
+  if (options.publishRows) onProgress(`rows are published at ${server.url} (no user needed to subscribe)`);
+  return server;
+}
+
+/** A URL without user and password. */
+function nameOf(url: string): string {
+  return url.replace(/\/\/[^@/]*@/, '//');
 }
 
 async function closeConnection(connection: NatsConnection): Promise<void> {
@@ -178,24 +257,30 @@ async function closeConnection(connection: NatsConnection): Promise<void> {
 }
 
 function newNode(
-  config: RegionConfig,
-  registry: Registry,
-  subjects: Subjects,
-  log: NatsLog,
-  store: LmdbStore,
-  writer: string,
+  options: EngineOptions,
+  parts: {
+    config: RegionConfig;
+    registry: Registry;
+    subjects: Subjects;
+    log: NatsLog;
+    store: LmdbStore;
+    writer: string;
+  },
 ): Node {
+  const { config, writer, ...rest } = parts;
   const { limits } = config;
+  const { logger = silent, observer } = options;
   return new Node({
-    log,
-    store,
-    subjects,
+    ...rest,
     clock: systemClock,
-    registry,
     partitions: config.partitions,
     partition: {
       writer,
-      time: { outOfOrderBoundMs: config.outOfOrderBoundMs, idleTimeoutMs: config.idleTimeoutMs },
+      time: {
+        outOfOrderBoundMs: config.outOfOrderBoundMs,
+        idleTimeoutMs: config.idleTimeoutMs,
+        forgetAfterMs: config.historyMs,
+      },
       paneMs: config.windowsMs[0]!,
       duplicateWindowMs: config.duplicateWindowMs,
     },
@@ -205,6 +290,11 @@ function newNode(
       batchBytesMax: limits.commitBytes,
       residentActorsMax: limits.residentActors,
       historyMs: config.historyMs,
+      ...options.limits,
+    },
+    ...(observer === undefined ? {} : { observer }),
+    onRetry: (cause, attempt) => {
+      logger.warn({ cause, attempt }, 'a commit was not taken yet, and is tried again');
     },
   });
 }

@@ -6,11 +6,8 @@
  */
 import { Command, CommanderError } from 'commander';
 import { report } from './command.js';
-import { checkCommand } from './check.js';
-import { demoCommand } from './demo.js';
+import { COMMANDS } from './commands.js';
 import { packageVersion } from './package-root.js';
-import { replayCommand } from './replay.js';
-import { simulateCommand } from './simulate.js';
 
 const program = new Command('groundswell')
   .description('Exact per-minute aggregates and surge multipliers of a ride-hailing market, from its events')
@@ -20,7 +17,7 @@ const program = new Command('groundswell')
   .showHelpAfterError('(add --help for options and an example)')
   .exitOverride();
 
-for (const add of [demoCommand, replayCommand, simulateCommand, checkCommand]) add(program);
+for (const add of COMMANDS) add(program);
 for (const command of program.commands) command.exitOverride();
 
 // The reader of a pipe may leave when it has seen enough.

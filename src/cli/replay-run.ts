@@ -9,6 +9,7 @@ import { Cover } from '../core/geohash.js';
 import { EventChecker } from '../ingest/check.js';
 import { Producer } from '../ingest/producer.js';
 import { decodeOutput } from '../partition/output.js';
+import type { ProducerMode } from '../partition/watermark.js';
 import { countRows, type RowBlock } from '../partition/row-block.js';
 import { OutputReader, sumCounter } from '../serve/output-reader.js';
 import type { Engine } from './engine.js';
@@ -19,11 +20,15 @@ export interface ReplayOptions {
   readonly feed: Feed;
   /** Names the feed: a second run under the same name goes on where the first stopped. */
   readonly producerId: string;
+  /** Live events are of now; `replay` by default. */
+  readonly mode?: ProducerMode;
   /** Event time runs at most so many times as fast as wall time; Infinity for as fast as possible. */
   readonly speed: number;
   /** Rows as they are committed; only those whose windows ended after `afterMs` are this replay's. */
   onRows(blocks: readonly RowBlock[], afterMs: number): Promise<void>;
   onProgress?(progress: ReplayProgress): void;
+  /** Called when all events are sent, before time is run out: the time for other producers to say their last word. */
+  beforeClosing?(): Promise<void>;
 }
 
 export interface ReplayProgress {
@@ -109,11 +114,11 @@ class Replay {
     this.#producer = new Producer({
       log,
       subjects,
-      registry,
+      routes: registry.routes,
       clock: systemClock,
       partitions: config.partitions,
       id: producerId,
-      mode: 'replay',
+      mode: options.mode ?? 'replay',
       outOfOrderBoundMs: config.outOfOrderBoundMs,
       frameEvents: config.limits.frameEvents,
     });
@@ -133,7 +138,7 @@ class Replay {
 
   async send(): Promise<void> {
     try {
-      for await (const { raws, lines, malformed } of this.#options.feed.batches) {
+      for await (const { raws, lines, malformed, atOnce = false } of this.#options.feed.batches) {
         for (const { line, message, text } of malformed)
           this.#refuse('unknown', 'malformed', `line ${line}: ${message}`, text);
         for (let i = 0; i < raws.length; i++) {
@@ -145,9 +150,11 @@ class Replay {
             await this.#producer.flush();
           }
         }
+        if (atOnce) await this.#producer.flush();
         this.#tell();
       }
       await this.#producer.flush();
+      await this.#options.beforeClosing?.();
       await this.#close();
     } catch (error) {
       this.#failure = error;

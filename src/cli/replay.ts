@@ -67,6 +67,8 @@ async function replay(file: string, options: Options): Promise<void> {
       partitions: options.partitions,
       dataDir: options.data,
       nats: natsTarget(options.nats),
+      node: natsTarget(options.nats) === undefined,
+      live: false,
       publishRows: options.publish,
       onProgress: note,
     });

@@ -1,4 +1,5 @@
 /** What people see on a terminal: colours and a progress bar there, neither in a pipe. */
+import { stripVTControlCharacters } from 'node:util';
 import { createColors } from 'picocolors';
 import { Presets, SingleBar } from 'cli-progress';
 import { systemClock } from '../core/clock.js';
@@ -64,17 +65,24 @@ export class ProgressBar {
   }
 }
 
-/** Lines of a table with its columns aligned: text to the left, numbers to the right. */
+/** Lines of a table with its columns aligned: text to the left; numbers, and what stands over them, to the right. */
 export function table(rows: readonly (readonly (string | number)[])[]): string[] {
   const widths: number[] = [];
+  const numeric = new Set(rows.flatMap((row) => [...row.keys()].filter((i) => typeof row[i] === 'number')));
   const cells = rows.map((row) => row.map((cell) => (typeof cell === 'number' ? count(cell) : cell)));
-  for (const row of cells) row.forEach((cell, i) => (widths[i] = Math.max(widths[i] ?? 0, cell.length)));
-  return cells.map((row, r) =>
+  for (const row of cells) row.forEach((cell, i) => (widths[i] = Math.max(widths[i] ?? 0, width(cell))));
+  return cells.map((row) =>
     row
-      .map((cell, i) =>
-        typeof rows[r]![i] === 'number' ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!),
-      )
+      .map((cell, i) => {
+        const room = ' '.repeat(widths[i]! - width(cell));
+        return numeric.has(i) ? room + cell : cell + room;
+      })
       .join('  ')
       .trimEnd(),
   );
+}
+
+/** Columns that a text takes on a terminal, without its colours. */
+export function width(text: string): number {
+  return stripVTControlCharacters(text).length;
 }

@@ -1,5 +1,7 @@
 /** Runs a piece of work that Ctrl-C or SIGTERM may end: what was opened is closed in every case, and once. */
+import { systemClock } from '../core/clock.js';
 import { GroundswellError } from '../core/errors.js';
+import type { Logger } from '../core/logger.js';
 
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 
@@ -33,4 +35,63 @@ export async function stoppable<T>(close: () => Promise<void>, work: () => Promi
   } finally {
     for (const name of SIGNALS) process.removeListener(name, handler);
   }
+}
+
+/** Something that runs until it is told to stop. */
+interface Running {
+  /** Rejects when a part of it fails; never resolves. */
+  readonly failed: Promise<never>;
+  /** Drains. */
+  close(): Promise<void>;
+}
+
+/** A drain that takes longer is broken off: what was committed is safe, and the rest is in the stream. */
+const DRAIN_MS = 4_500;
+
+/**
+ * Runs something until SIGTERM or Ctrl-C, then drains it. A second signal, or a drain that takes too long, ends the
+ * process at once. Rejects with what made it fail; it is drained in that case too, as far as it can be.
+ */
+export async function untilSignal(open: () => Promise<Running>, logger: Logger): Promise<void> {
+  let signalled: (signal: string) => void = () => undefined;
+  const signal = new Promise<string>((resolve) => {
+    signalled = resolve;
+  });
+  let first = true;
+  let callOff = (): void => undefined;
+  const handler = (name: string): void => {
+    if (!first) {
+      logger.warn({ signal: name }, 'ended at once by a second signal');
+      process.exit(1);
+    }
+    first = false;
+    logger.info({ signal: name }, 'draining');
+    callOff = endAfter(logger);
+    signalled(name);
+  };
+  for (const name of SIGNALS) process.on(name, handler);
+  const startedMs = systemClock.monotonic();
+  try {
+    const running = await open();
+    try {
+      await Promise.race([signal, running.failed]);
+    } catch (error) {
+      callOff = endAfter(logger);
+      await running.close().catch(() => undefined);
+      throw error;
+    }
+    await running.close();
+    logger.info({ uptimeSeconds: Math.round((systemClock.monotonic() - startedMs) / 1000) }, 'drained');
+  } finally {
+    callOff();
+    for (const name of SIGNALS) process.removeListener(name, handler);
+  }
+}
+
+/** Ends the process when the drain takes too long; the returned function calls that off. */
+function endAfter(logger: Logger): () => void {
+  return systemClock.after(DRAIN_MS, () => {
+    logger.error({}, `not drained within ${DRAIN_MS / 1000} s; ended. Nothing that was committed is lost.`);
+    process.exit(1);
+  });
 }

@@ -370,7 +370,7 @@ describe('surroundings that are wrong', () => {
 
   it('nobody at --nats, or no URL: exit 2', async () => {
     const nobody = await refusedReplay([goodFile, '--region', 'sf', '--nats', 'nats://127.0.0.1:9']);
-    refusedClearly(nobody, 2, 'GS_NATS_CONNECT', /127\.0\.0\.1:9/);
+    refusedClearly(nobody, 1, 'GS_NATS_CONNECT', /127\.0\.0\.1:9/);
     const noUrl = await refusedReplay([goodFile, '--region', 'sf', '--nats', 'nats://']);
     refusedClearly(noUrl, 2, 'GS_USAGE', /nats:\/\//);
   });

@@ -1,18 +1,23 @@
 // Hunts: a server left behind by a killed process, two servers on one store, analysts with more rights than to listen,
-// streams that do not survive a restart.
+// producers with more than to bring events, streams that do not survive a restart.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { jetstreamManager } from '@nats-io/jetstream';
-import { connect, type NatsConnection } from 'nats';
+import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
+import { connect, headers, type NatsConnection } from 'nats';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
-import { sleep, systemClock } from '../../src/core/clock.js';
+import { systemClock } from '../../src/core/clock.js';
+import { connectNats, ensureStreams } from '../../src/log/nats/connect.js';
+import { NatsLog } from '../../src/log/nats/nats-log.js';
 import { startEmbeddedServer, type EmbeddedServer } from '../../src/log/nats/server/embedded.js';
 import { locateNatsServer, WAYS } from '../../src/log/nats/server/locate.js';
 import { releaseWay } from '../../src/log/nats/server/release.js';
+import { Subjects } from '../../src/log/subjects.js';
+import { isAlive } from '../support/process.js';
+import { until } from '../support/until.js';
 
 let binary: string;
 let dataDir: string;
@@ -36,24 +41,6 @@ async function start(more: { onLog?: (line: string) => void } = {}): Promise<Emb
   const server = await startEmbeddedServer({ dataDir, binary, clock: systemClock, ...more });
   running.push(server);
   return server;
-}
-
-async function until(what: string, condition: () => boolean, timeoutMs = 20_000): Promise<void> {
-  const deadlineMs = systemClock.monotonic() + timeoutMs;
-  while (!condition()) {
-    if (systemClock.monotonic() > deadlineMs) throw new Error(`not in ${timeoutMs} ms: ${what}`);
-    await sleep(systemClock, 10);
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    // A process that has ended and not been reaped still takes signals.
-    return !existsSync(`/proc/${pid}/stat`) || !/\) Z/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
-  } catch {
-    return false;
-  }
 }
 
 const asEngine = (server: EmbeddedServer) =>
@@ -275,6 +262,116 @@ describe('an analyst', () => {
       unchecked.consumers.add('GS_sf_AGG', { durable_name: 'spy', deliver_subject: 'gs.sf.p.000.in.ev' }),
     ).rejects.toThrow();
     expect((await (await jetstreamManager(engine)).streams.info('GS_sf_AGG')).state.consumer_count).toBe(0);
+  });
+});
+
+describe('a producer', () => {
+  const subjects = new Subjects('sf');
+  let server: EmbeddedServer;
+  let engine: NatsConnection;
+  let producer: NatsConnection;
+  let jsm: JetStreamManager;
+
+  beforeEach(async () => {
+    server = await start();
+    const engineSide = await connectNats(server, 'engine');
+    engine = engineSide.connection;
+    await ensureStreams(engineSide.jsm, subjects, 4, {
+      ingest: { historyMs: 3_600_000, bytesMax: 1_000_000 },
+    });
+    const { user, password, inboxPrefix } = server.producer;
+    const producerSide = await connectNats({ url: server.url, user, password, inboxPrefix }, 'producer');
+    producer = producerSide.connection;
+    jsm = await jetstreamManager(producer, { timeout: 500 });
+  });
+  afterEach(async () => {
+    await producer.close();
+    await engine.close();
+  });
+
+  const logAs = (connection: NatsConnection, manager: JetStreamManager, stream: string): NatsLog =>
+    new NatsLog(connection, manager, { stream, writer: 'producer', ackTimeoutMs: 500 });
+  const bytes = new TextEncoder().encode('x');
+
+  it('brings raw events and batches of event frames, and reads what is in the streams', async () => {
+    const answer = await producer.request(subjects.ingest('driver.location'), '{}', { timeout: 5_000 });
+    expect(answer.json()).toMatchObject({ stream: subjects.ingestStream, seq: 1 });
+    const log = logAs(producer, jsm, subjects.engineStream);
+    const frames = [0, 1, 2].map((partition) => ({ subject: subjects.events(partition), payload: bytes }));
+    expect(await log.append(frames)).toEqual({ outcome: 'committed', firstSeq: 1 });
+    expect(await log.last(subjects.events(1))).toMatchObject({ seq: 2 });
+    expect(await log.next(subjects.events(2), 1)).toMatchObject({ seq: 3 });
+    expect(await log.lastSeq()).toBe(3);
+    const found = await jsm.direct.getMessage(subjects.engineStream, { last_by_subj: subjects.events(0) });
+    expect(found?.seq).toBe(1);
+  });
+
+  it('writes no journal, no mail, no output, no row, not even in a batch with events', async () => {
+    const log = logAs(producer, jsm, subjects.engineStream);
+    const forbidden = [
+      subjects.journal(0),
+      subjects.mail(0),
+      subjects.out(0),
+      subjects.ingestCursor,
+      subjects.aggregate('1m', 'region', ''),
+      subjects.aggregateCursor(0),
+    ];
+    for (const subject of forbidden) {
+      const batch = [
+        { subject: subjects.events(0), payload: bytes },
+        { subject, payload: bytes },
+      ];
+      expect((await log.append(batch)).outcome, subject).not.toBe('committed');
+    }
+    const { jsm: own } = await connectNats(server, 'engine');
+    for (const stream of [subjects.engineStream, subjects.aggregateStream])
+      expect((await own.streams.info(stream)).state.messages, stream).toBe(0);
+  });
+
+  it('makes no consumer, changes no stream, removes no message', async () => {
+    await producer.request(subjects.ingest('driver.location'), '{}', { timeout: 5_000 });
+    const { engineStream, ingestStream } = subjects;
+    const spy = { name: 'spy', durable_name: 'spy', ack_policy: 'none' as const };
+    const tries: [string, () => Promise<unknown>][] = [
+      ['consumer', () => jsm.consumers.add(engineStream, spy)],
+      [
+        'push consumer',
+        () => jsm.consumers.add(engineStream, { ...spy, deliver_subject: 'gs.sf.p.000.journal' }),
+      ],
+      ['reader', () => logAs(producer, jsm, engineStream).read(subjects.journal(0), 1, () => undefined)],
+      ['purge', () => jsm.streams.purge(ingestStream)],
+      ['delete message', () => jsm.streams.deleteMessage(ingestStream, 1)],
+      ['delete stream', () => jsm.streams.delete(ingestStream)],
+      ['update stream', () => jsm.streams.update(ingestStream, { max_msgs: 1 })],
+      ['new stream', () => jsm.streams.add({ name: 'GS_mine', subjects: ['gs.mine.>'] })],
+    ];
+    for (const [what, attempt] of tries) await expect(attempt(), what).rejects.toThrow();
+    const rollup = headers();
+    rollup.set('Nats-Rollup', 'all');
+    const answer = await producer.request(subjects.ingest('x'), '{}', { timeout: 5_000, headers: rollup });
+    expect(answer.json()).toHaveProperty('error');
+    const { jsm: own } = await connectNats(server, 'engine');
+    const { state } = await own.streams.info(ingestStream);
+    expect(state).toMatchObject({ messages: 1, consumer_count: 0 });
+    expect((await own.streams.info(engineStream)).state.consumer_count).toBe(0);
+  });
+
+  it('hears neither the engine’s subjects nor the answers that others get', async () => {
+    const refused: string[] = [];
+    const heard: string[] = [];
+    const subscribed = ['gs.>', '_INBOX.>', '>', 'gs.sf.agg.>'];
+    for (const subject of subscribed) {
+      producer.subscribe(subject, {
+        callback: (error, message) => {
+          if (error) refused.push(subject);
+          else heard.push(message.subject);
+        },
+      });
+    }
+    await until('every refusal', () => refused.length === subscribed.length);
+    await engine.request(subjects.events(0), 'x');
+    await producer.flush();
+    expect(heard).toEqual([]);
   });
 });
 

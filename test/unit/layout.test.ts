@@ -42,13 +42,15 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'src/node': ['src/core', 'src/actor', 'src/partition', 'src/log', 'src/state'],
   // Producers encode the partition's input frames.
   'src/ingest': ['src/core', 'src/actor', 'src/partition', 'src/log'],
-  // Publishers decode the partition's output frames; what they publish was committed, so they need no node.
-  'src/serve': ['src/core', 'src/actor', 'src/partition', 'src/log'],
+  // Publishers and views decode the partition's output frames; HTTP answers for the node and takes events in.
+  'src/serve': ['src/core', 'src/actor', 'src/partition', 'src/log', 'src/node', 'src/ingest'],
   'src/feature': ['src/core', 'src/actor', 'src/window', 'src/model'],
   // Everything is wired here; the built-in actors are one of the things.
   'src/cli': [...ORDER.filter((folder) => folder !== 'src/cli'), 'actors'],
   // The public door, and the one for tests and benches.
-  'src/index.ts': ['src/core', 'src/actor', 'src/window', 'src/model', 'src/feature'],
+  'src/index.ts': ['src/core', 'src/actor', 'src/window', 'src/model', 'src/feature', 'src/producer.ts'],
+  // Wires ingest to a nats-server, as the command line does.
+  'src/producer.ts': ['src/core', 'src/actor', 'src/log', 'src/ingest'],
   'src/internal.ts': ORDER.filter((folder) => folder !== 'src/cli'),
   // Written as a feature author would.
   actors: ['src/index.ts'],
@@ -76,11 +78,21 @@ const VENDORS: Readonly<Record<string, readonly string[]>> = {
     'src/ingest/event.ts',
     'src/ingest/mapping.ts',
     'src/ingest/region.ts',
+    'src/ingest/region-card.ts',
     'src/serve/row-schema.ts',
+    'src/cli/config-schema.ts',
+    'src/cli/schema-keys.ts',
   ],
+  pino: ['src/cli/log.ts'],
+  'pino-pretty': ['src/cli/log.ts'],
+  fastify: ['src/serve/http/'],
+  'prom-client': ['src/serve/http/'],
   commander: ['src/cli/'],
   picocolors: ['src/cli/'],
   'cli-progress': ['src/cli/'],
+  'log-update': ['src/cli/live-screen.ts'],
+  sparkly: ['src/cli/sparkline.ts'],
+  'eventsource-parser': ['src/cli/row-stream.ts'],
 };
 
 /** What may touch the machine (`node:` modules): adapters and the edge. All else is a function of what it is told. */
@@ -94,6 +106,9 @@ const MACHINE = [
   'src/node/data-folder.ts',
   'src/ingest/file-bytes.ts',
   'src/ingest/region.ts',
+  // A name for its batches.
+  'src/producer.ts',
+  'src/serve/http/',
   'src/cli/',
 ];
 
@@ -103,11 +118,14 @@ const IMPURE: readonly { readonly what: RegExp; readonly where: readonly string[
   { what: /^Date\.now$/, where: ['src/core/clock.ts', 'src/cli/screen.ts'] },
   { what: /^(performance\.now|setTimeout|setInterval|new Date)$/, where: ['src/core/clock.ts'] },
   { what: /^process\.hrtime/, where: [] },
-  // Lets sockets be read between two turns of the node: an order of work, not a time.
-  { what: /^setImmediate$/, where: ['src/node/node.ts'] },
+  // Lets sockets be read between two turns of the node, or two slices of a burst: an order of work, not a time.
+  { what: /^setImmediate$/, where: ['src/node/node.ts', 'src/serve/turn.ts'] },
   { what: /^Math\.random$/, where: [] },
   // Names that no two processes share, and the embedded server's password.
-  { what: /^random(UUID|Bytes|Int)$/, where: ['src/cli/engine.ts', 'src/log/nats/server/'] },
+  {
+    what: /^random(UUID|Bytes|Int)$/,
+    where: ['src/cli/engine.ts', 'src/cli/running-node.ts', 'src/log/nats/server/', 'src/producer.ts'],
+  },
 ];
 
 interface SourceFile {
@@ -202,12 +220,13 @@ describe('the layout', () => {
     expect(wrong).toEqual([]);
   });
 
-  it('lets only the command line choose an adapter', () => {
+  it('lets only the command line and the public producer choose an adapter', () => {
+    const wiring = (path: string): boolean => path.startsWith('src/cli/') || path === 'src/producer.ts';
     const wrong = sources.flatMap(({ path, files }) =>
       files
         .filter((file) => {
           const adapter = ADAPTERS.find((folder) => file.startsWith(`${folder}/`));
-          return adapter !== undefined && !path.startsWith(`${adapter}/`) && !path.startsWith('src/cli/');
+          return adapter !== undefined && !path.startsWith(`${adapter}/`) && !wiring(path);
         })
         .map((file) => `${path} → ${file}`),
     );

@@ -1,0 +1,244 @@
+/**
+ * The configuration of a node: every key, its default, check, environment variable, flag and meaning, in this one place.
+ * Flags of `start`, `config show` and docs/CONFIG.md are made from it.
+ */
+import { isIP } from 'node:net';
+import { z } from 'zod';
+import { parseByteSize } from '../core/byte-size.js';
+import { durationMs } from '../core/config-file.js';
+import { REGION_NAME } from '../core/ids.js';
+import { isNumeric, schemaKeys, wordsOf } from './schema-keys.js';
+import { natsServersFault, splitServers } from './server-urls.js';
+
+const MINUTE_MS = 60_000;
+const YEAR_MS = 366 * 86_400_000;
+const MIB = 1_024 ** 2;
+
+/** What is known of a key besides its check. */
+interface KeyFacts {
+  readonly env: string;
+  /** As the command line shows it. Secrets have none: everybody on a machine can read its command lines. */
+  readonly flag?: string;
+  readonly what: string;
+  /** How the default comes about where it is no fixed value. */
+  readonly otherwise?: string;
+  /** Shown as `…`. */
+  readonly secret?: true;
+  /** A path: relative to the file that it stands in, or else to the working folder. */
+  readonly path?: true;
+}
+
+const facts = z.registry<KeyFacts>();
+
+const byteSize = (minBytes: number): z.ZodType<number, string> =>
+  z.string().transform((text, context) => {
+    const bytes = parseByteSize(text);
+    if (bytes !== undefined && bytes >= minBytes) return bytes;
+    const message =
+      bytes === undefined
+        ? `"${text}" is no size: write 512MiB, 64GiB or 1TiB`
+        : `is at least ${minBytes / MIB}MiB`;
+    context.addIssue({ code: 'custom', message });
+    return z.NEVER;
+  });
+
+const retention = (): z.ZodType<number, string> =>
+  durationMs().refine((ms) => ms >= MINUTE_MS && ms <= YEAR_MS, 'is 1m to 366d');
+
+const path = (): z.ZodString => z.string().min(1, 'is empty');
+
+/** Its messages do not repeat what was given. */
+const secret = (): z.ZodType<string, string> =>
+  z.custom<string>((value) => typeof value === 'string' && value !== '', 'is no text: write it in quotes');
+
+/** A message with what was given, or nothing when there is nothing to say. */
+const checked = (fault: (text: string) => string | undefined): z.ZodType<string, string> =>
+  z.string().superRefine((text, context) => {
+    const message = fault(text);
+    if (message !== undefined) context.addIssue({ code: 'custom', message });
+  });
+
+function hostFault(text: string): string | undefined {
+  if (text.includes('://')) return `"${text}" is a URL: write the host alone here, and the port in http.port`;
+  if (isIP(text) !== 0) return undefined;
+  if (/^\[.*\]/.test(text))
+    return `"${text}": write an IPv6 address without brackets, and the port in http.port`;
+  if (text.includes(':'))
+    return `"${text}" has a port in it: write the host alone here, and the port in http.port`;
+  const isName = /^(?!-)[a-zA-Z0-9-]{1,63}(\.[a-zA-Z0-9-]{1,63})*$/.test(text) && !/^[\d.]+$/.test(text);
+  return isName ? undefined : `"${text}" is no host name or address`;
+}
+
+const startSchema = z.strictObject({
+  region: z.string().regex(REGION_NAME, 'is 1 to 32 of a-z, 0-9, _ and -').optional().register(facts, {
+    env: 'GROUNDSWELL_REGION',
+    flag: '--region <name>',
+    what: 'the region: a file in config/regions; required to start',
+  }),
+  regionFile: path().optional().register(facts, {
+    env: 'GROUNDSWELL_REGION_FILE',
+    flag: '--config <file>',
+    what: 'region file instead of the one in config/regions',
+    otherwise: 'config/regions/<region>.yaml',
+    path: true,
+  }),
+  name: z
+    .string()
+    .regex(/^[\w.-]{1,64}$/, 'is 1 to 64 of letters, digits, _, . and -')
+    .optional()
+    .register(facts, {
+      env: 'GROUNDSWELL_NAME',
+      flag: '--name <name>',
+      what: 'name of the node, in logs and in its connection',
+      otherwise: 'host name',
+    }),
+  data: path().optional().register(facts, {
+    env: 'GROUNDSWELL_DATA',
+    flag: '--data <dir>',
+    what: 'data folder: snapshots, and the files of the embedded nats-server',
+    otherwise: 'data/<region>',
+    path: true,
+  }),
+  nats: z
+    .strictObject({
+      url: checked(natsServersFault).optional().register(facts, {
+        env: 'NATS_URL',
+        flag: '--nats <url>',
+        what: 'nats-server to use; for a cluster several URLs, separated by commas',
+        otherwise: 'an embedded nats-server',
+      }),
+      user: z.string().min(1, 'is empty').optional().register(facts, {
+        env: 'NATS_USER',
+        what: 'user at that server; may also stand in the URL',
+      }),
+      password: secret().optional().register(facts, {
+        env: 'NATS_PASSWORD',
+        what: 'the user’s password; may also stand in the URL',
+        secret: true,
+      }),
+      credentials: path().optional().register(facts, {
+        env: 'NATS_CREDS',
+        flag: '--creds <file>',
+        what: 'credentials file (JWT and key) instead of user and password',
+        path: true,
+      }),
+    })
+    .prefault({}),
+  http: z
+    .strictObject({
+      host: checked(hostFault).prefault('127.0.0.1').register(facts, {
+        env: 'GROUNDSWELL_HTTP_HOST',
+        flag: '--http-host <host>',
+        what: 'address to listen on; beyond the loopback interface whoever reaches it can post events and read states',
+      }),
+      port: z.int().min(0, 'is 0 to 65535').max(65_535, 'is 0 to 65535').prefault(7_380).register(facts, {
+        env: 'GROUNDSWELL_HTTP_PORT',
+        flag: '--http <port>',
+        what: 'port to listen on; 0 takes any free one',
+      }),
+    })
+    .prefault({}),
+  log: z
+    .strictObject({
+      level: z.enum(['debug', 'info', 'warn', 'error']).prefault('info').register(facts, {
+        env: 'GROUNDSWELL_LOG_LEVEL',
+        flag: '--log-level <level>',
+        what: 'least level that is written; only lines of `debug` name drivers and riders',
+      }),
+      format: z.enum(['auto', 'json', 'pretty']).prefault('auto').register(facts, {
+        env: 'GROUNDSWELL_LOG_FORMAT',
+        flag: '--log-format <format>',
+        what: '`auto` is `pretty` on a terminal, else `json`',
+      }),
+    })
+    .prefault({}),
+  readyLagMax: z.int().min(1, 'is at least 1').prefault(1_000).register(facts, {
+    env: 'GROUNDSWELL_READY_LAG_MAX',
+    what: 'input messages that any partition may have waiting while the node still says that it is ready',
+  }),
+  embedded: z
+    .strictObject({
+      maxStore: byteSize(256 * MIB)
+        .prefault('64GiB')
+        .register(facts, {
+          env: 'GROUNDSWELL_EMBEDDED_MAX_STORE',
+          what: 'limit of the embedded nats-server’s files; never more than the disk has',
+        }),
+    })
+    .prefault({}),
+  aggregates: z
+    .strictObject({
+      retention: retention().prefault('24h').register(facts, {
+        env: 'GROUNDSWELL_AGGREGATES_RETENTION',
+        what: 'how long published rows and multipliers are kept in their stream',
+      }),
+    })
+    .prefault({}),
+  sides: z
+    .strictObject({
+      retention: retention().prefault('7d').register(facts, {
+        env: 'GROUNDSWELL_SIDES_RETENTION',
+        what: 'how long late and refused events are kept in their stream',
+      }),
+    })
+    .prefault({}),
+  outputs: z
+    .strictObject({
+      retention: retention().prefault('2h').register(facts, {
+        env: 'GROUNDSWELL_OUTPUTS_RETENTION',
+        what: 'how long committed outputs are kept once they are published',
+      }),
+    })
+    .prefault({}),
+});
+
+/** What a node is started with: the keys of the schema, with durations in ms and sizes in bytes. */
+export const startConfigSchema = startSchema.transform(
+  ({ nats: { url, ...access }, embedded, aggregates, sides, outputs, ...rest }) => ({
+    ...rest,
+    nats: {
+      ...access,
+      /** URLs without users and passwords, `nats://host:port`; none: an embedded server. */
+      servers: url === undefined ? [] : splitServers(url).servers,
+    },
+    embedded: { maxStoreBytes: embedded.maxStore },
+    aggregates: { retentionMs: aggregates.retention },
+    sides: { retentionMs: sides.retention },
+    outputs: { retentionMs: outputs.retention },
+  }),
+);
+
+/** Without a region yet, perhaps. */
+export type CheckedConfig = z.output<typeof startConfigSchema>;
+
+/** A key as the command line, the environment and the documents see it. */
+export interface StartKey extends KeyFacts {
+  /** `http.port` */
+  readonly key: string;
+  /** Checks one value of it. */
+  readonly schema: z.ZodType;
+  readonly numeric: boolean;
+  readonly words: readonly string[];
+  /** As written in a file. */
+  readonly byDefault: string | number | undefined;
+}
+
+export const START_KEYS: readonly StartKey[] = schemaKeys(startSchema).map(
+  ({ path: key, schema, byDefault }) => ({
+    ...facts.get(schema as z.ZodType)!,
+    key,
+    schema: schema as z.ZodType,
+    numeric: isNumeric(schema),
+    words: wordsOf(schema),
+    byDefault: byDefault as string | number | undefined,
+  }),
+);
+
+/** Variables that the program reads elsewhere. */
+export const OTHER_VARIABLES: Readonly<Record<string, string>> = {
+  GROUNDSWELL_CONFIG_FILE: 'the configuration file, as --config-file does',
+  GROUNDSWELL_HTTP:
+    'address of the node that commands such as `groundswell status` ask, as their --http does',
+  GROUNDSWELL_NATS_SERVER: 'path of the nats-server program for an embedded one',
+  NO_COLOR: 'no colours on a terminal',
+};
