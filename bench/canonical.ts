@@ -15,7 +15,7 @@ import { readToEnd, type LogMessage, type LogReader } from '../src/log/log.js';
 import { OutputReader, sumCounter } from '../src/serve/output-reader.js';
 import type { Producer } from '../src/ingest/producer.js';
 import type { Node } from '../src/node/node.js';
-import { Wakeup } from '../src/node/wakeup.js';
+import { Wakeup } from '../src/core/wakeup.js';
 import { CpuMeter, type CpuSeconds } from './machine.js';
 import { RowDigest } from './row-digest.js';
 import type { Market } from './market.js';

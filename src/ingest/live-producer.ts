@@ -13,7 +13,7 @@ import { GroundswellError, messageOf } from '../core/errors.js';
 import { Wakeup } from '../core/wakeup.js';
 import type { RefusedEvent } from '../partition/frame.js';
 import { eventBytes } from './event-size.js';
-import { LiveWatermark, QUIET_MS } from './live-watermark.js';
+import { LiveWatermark, QUIET_MS, reachesPane, TELL_EVERY_MS } from './live-watermark.js';
 import type { Producer } from './producer.js';
 
 export interface LiveProducerOptions {
@@ -26,7 +26,7 @@ export interface LiveProducerOptions {
   readonly queueEventsMax?: number;
   /** Most bytes of them, estimated; 64 MiB by default. */
   readonly queueBytesMax?: number;
-  /** All partitions hear the watermark at least so often, ms; 250 by default. */
+  /** All partitions hear the watermark at least so often, ms, and whenever it reaches a pane; 1,000 by default. */
   readonly watermarkEveryMs?: number;
   /** After so long without an event the watermark follows the wall clock, ms; 1,000 by default. */
   readonly quietMs?: number;
@@ -38,7 +38,7 @@ const DEFAULTS = {
   lingerMs: 10,
   queueEventsMax: 100_000,
   queueBytesMax: 64 * 1024 * 1024,
-  watermarkEveryMs: 250,
+  watermarkEveryMs: TELL_EVERY_MS,
   quietMs: QUIET_MS,
   patienceMs: 10_000,
 };
@@ -197,7 +197,8 @@ export class LiveProducer {
     const { clock, lingerMs, watermarkEveryMs } = this.#options;
     if (this.#producer.unsent || this.#producer.full) return 0;
     const gatheringSinceMs = this.#gatheringSinceMs ?? Number.POSITIVE_INFINITY;
-    return Math.min(gatheringSinceMs + lingerMs, this.#toldAtMs + watermarkEveryMs) - clock.monotonic();
+    const dueMs = Math.min(gatheringSinceMs + lingerMs, this.#toldAtMs + watermarkEveryMs);
+    return Math.min(dueMs - clock.monotonic(), this.#watermark.paneInMs(this.#toldMs));
   }
 
   /** Packs all that has gathered, and when it is time, the watermark for all partitions. */
@@ -207,7 +208,9 @@ export class LiveProducer {
     // A live producer says that it is there, though time stands; a replay has nothing to say then.
     const news =
       watermarkMs !== undefined && (this.#producer.mode === 'live' || watermarkMs !== this.#toldMs);
-    const due = nowMs - this.#toldAtMs >= this.#options.watermarkEveryMs;
+    const due =
+      nowMs - this.#toldAtMs >= this.#options.watermarkEveryMs ||
+      (watermarkMs !== undefined && reachesPane(watermarkMs, this.#toldMs));
     this.#producer.pack({ watermarkMs: watermarkMs ?? 0, toAll: due && news, end });
     if (due) this.#toldAtMs = nowMs;
     if (due && news) this.#toldMs = watermarkMs;

@@ -11,6 +11,14 @@ import type { ProducerMode } from '../partition/watermark.js';
 
 /** A producer that has got nothing for so long is quiet, ms. */
 export const QUIET_MS = 1_000;
+/** All partitions hear the watermark at least so often, ms, and at once when it reaches a pane: then windows close. */
+export const TELL_EVERY_MS = 1_000;
+const PANE_MS = 60_000;
+
+/** True when a watermark stands in a later pane than one that was told. */
+export function reachesPane(watermarkMs: number, toldMs: number | undefined): boolean {
+  return toldMs === undefined || Math.floor(watermarkMs / PANE_MS) > Math.floor(toldMs / PANE_MS);
+}
 
 export interface LiveWatermarkOptions {
   readonly clock: Clock;
@@ -36,6 +44,15 @@ export class LiveWatermark {
   /** Nothing has come for a while. */
   get quiet(): boolean {
     return this.#options.clock.monotonic() - this.#heardAtMs >= (this.#options.quietMs ?? QUIET_MS);
+  }
+
+  /** How long until a quiet producer's watermark reaches a pane that was not told, ms; not above 0 when it has. */
+  paneInMs(toldMs: number | undefined): number {
+    const { clock, mode, outOfOrderBoundMs, quietMs = QUIET_MS } = this.#options;
+    if (mode === 'replay' || toldMs === undefined) return Number.POSITIVE_INFINITY;
+    const reachedMs = clock.now() - outOfOrderBoundMs;
+    const nextMs = (Math.floor(toldMs / PANE_MS) + 1) * PANE_MS;
+    return Math.max(nextMs - reachedMs, this.#heardAtMs + quietMs - clock.monotonic());
   }
 
   /**

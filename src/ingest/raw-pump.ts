@@ -6,7 +6,7 @@
  */
 import { messageOf } from '../core/errors.js';
 import { Wakeup } from '../core/wakeup.js';
-import { QUIET_MS } from './live-watermark.js';
+import { QUIET_MS, TELL_EVERY_MS } from './live-watermark.js';
 import { findCursor } from './raw-cursor.js';
 import { RawRounds, type RoundOptions, type Turn } from './raw-rounds.js';
 
@@ -15,7 +15,7 @@ const DEFAULTS = {
   roundMessagesMax: 512,
   roundBytesMax: 512 * 1024,
   /** All partitions hear the watermark at least so often, ms. */
-  watermarkEveryMs: 250,
+  watermarkEveryMs: TELL_EVERY_MS,
   /** After so long without an event the watermark follows the wall clock, ms. */
   quietMs: QUIET_MS,
   /** How long the stream may not take a batch before the pump fails, and begins again, ms. */

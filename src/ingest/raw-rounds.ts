@@ -63,6 +63,7 @@ export class RawRounds {
   #found: FoundCursor;
   #waiting: LogMessage[] = [];
   #toldAtMs: number;
+  #toldMs: number | undefined;
   /** Where the stream of raw events ended at the last look. */
   #lastSeq: number;
 
@@ -125,7 +126,10 @@ export class RawRounds {
     const { clock, raw, watermarkEveryMs } = this.#options;
     if (this.#reader.failure !== undefined) throw this.#reader.failure;
     const messages = this.#takeRound();
-    const dueInMs = this.#toldAtMs + watermarkEveryMs - clock.monotonic();
+    const dueInMs = Math.min(
+      this.#toldAtMs + watermarkEveryMs - clock.monotonic(),
+      this.#watermark.paneInMs(this.#toldMs),
+    );
     if (messages.length === 0 && dueInMs > 0) return { outcome: 'idle', dueInMs };
     const { cursor } = this.#found;
     const throughSeq = messages.at(-1)?.seq ?? cursor.seq;
@@ -143,6 +147,8 @@ export class RawRounds {
     const watermarkMs = this.#watermark.after(this.#producer.latestMs, waiting);
     if (messages.length === 0 && watermarkMs === undefined)
       return { outcome: 'idle', dueInMs: watermarkEveryMs };
+    // What could not be told yet, for older events wait, is tried again in a while and not at once.
+    if (toAll) this.#toldMs = Math.max(watermarkMs ?? 0, clock.now() - this.#options.outOfOrderBoundMs);
     const next: RawCursor = {
       seq: throughSeq,
       lanes: this.#producer.positions,

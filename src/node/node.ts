@@ -19,7 +19,7 @@ import { recoverPartition } from './recover.js';
 import { Retention } from './retention.js';
 import { Snapshotter } from './snapshotter.js';
 import type { ActorView, NodeObserver, NodeState, NodeStats, NodeStatus } from './status.js';
-import { Wakeup } from './wakeup.js';
+import { Wakeup } from '../core/wakeup.js';
 
 export interface NodeLimits {
   /** Input bytes a partition takes in one turn. */

@@ -194,7 +194,8 @@ export class Partition {
   acceptEvents(bytes: Uint8Array, seq: number, wallMs: number): number {
     const frame = decodeEventFrame(bytes);
     const { events } = frame;
-    const known = this.#producers.producers.get(frame.producer)?.seq ?? 0;
+    const known =
+      this.#producers.producers.get(frame.producer)?.seq ?? (frame.mode === 'live' ? frame.seq : 0);
     if (frame.seq > known) this.#dispatch.count('missing', frame.seq - known);
     const seen = this.#producers.hear({ ...frame, count: events.length }, wallMs);
     if (seen > 0) this.#dispatch.count('repeated', seen);

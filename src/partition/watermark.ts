@@ -56,7 +56,9 @@ export class ProducerTable {
     if (producer === undefined) {
       this.#forgetOld(wallMs);
       const { mode } = frame;
-      producer = { mode, seq: 0, watermarkMs: Number.MIN_SAFE_INTEGER, ended: false, heardAtMs: wallMs };
+      // One that feeds live may have been forgotten: what it sent before is not missing.
+      const seq = mode === 'live' ? frame.seq : 0;
+      producer = { mode, seq, watermarkMs: Number.MIN_SAFE_INTEGER, ended: false, heardAtMs: wallMs };
       this.producers.set(frame.producer, producer);
     }
     producer.heardAtMs = wallMs;

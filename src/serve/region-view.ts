@@ -14,15 +14,17 @@ import type { Logger } from '../core/logger.js';
 import type { Log } from '../log/log.js';
 import type { Subjects } from '../log/subjects.js';
 import type { OutputFrame, Progress, ShownBlock } from '../partition/output.js';
-import { rowsOf, type RowBlock } from '../partition/row-block.js';
-import { CellSummaries, type CellSummary } from './cell-summary.js';
-import { LatestRows, placeOf } from './latest-rows.js';
-import { changesOf, levelOf, LiveTable, type LiveChange, type LiveValues } from './live-values.js';
-import { HISTORY_MINUTES, MINUTE_MS, MinuteHistory } from './minute-history.js';
+import type { RowBlock } from '../partition/row-block.js';
+import type { CellSummary } from './cell-summary.js';
+import { placeOf } from './latest-rows.js';
+import { changesOf, levelOf, type LiveValues } from './live-values.js';
+import { HISTORY_MINUTES, MINUTE_MS } from './minute-history.js';
 import { OutputReader } from './output-reader.js';
 import { seekOutputs } from './output-seek.js';
-import { endOf, isFinal, numbersOf, rowOf, RowShapes } from './row-shape.js';
+import { RegionState, rowsIn } from './region-state.js';
+import { rowOf } from './row-shape.js';
 import { turn } from './turn.js';
+import { ViewListeners, type ViewListener } from './view-listeners.js';
 
 const MARGIN_MS = 5 * MINUTE_MS;
 const TAKE_BYTES = 256 * 1024;
@@ -44,14 +46,6 @@ export interface RegionViewOptions {
   readonly keysMax?: number;
 }
 
-/** Told of what comes, once the view is caught up. */
-export interface ViewListener {
-  rows?(rows: readonly Row[]): void;
-  live?(changes: readonly LiveChange[]): void;
-  /** Cells whose summary is another now; a key may come again and again. */
-  cells?(keys: readonly string[]): void;
-}
-
 export interface FindOptions {
   readonly level: string;
   readonly prefix?: string;
@@ -62,20 +56,14 @@ export interface FindOptions {
 }
 
 export class RegionView {
+  /** Sequence of the first output that it asked for. */
+  readonly firstSeq: number;
   readonly #options: RegionViewOptions;
   readonly #reader: OutputReader;
-  readonly #keepMs: number;
   readonly #catchUpSeq: number;
-  readonly #shapes = new RowShapes();
-  readonly #latest: LatestRows;
-  readonly #history = new MinuteHistory();
-  readonly #live: LiveTable;
-  readonly #cells: CellSummaries;
-  readonly #progress = new Map<number, Progress>();
-  readonly #listeners = new Set<ViewListener>();
-  #rows = 0;
+  readonly #state: RegionState;
+  readonly #listeners: ViewListeners;
   #readSeq = 0;
-  #watermarkMs = 0;
   #caughtUp = false;
   #closed = false;
   #failure: Error | undefined;
@@ -94,16 +82,14 @@ export class RegionView {
   }
 
   private constructor(options: RegionViewOptions, keepMs: number, firstSeq: number, catchUpSeq: number) {
-    const keysMax = options.keysMax ?? KEYS_MAX;
+    const { log, subjects, partitions, keysMax = KEYS_MAX, logger } = options;
     this.#options = options;
-    this.#keepMs = keepMs;
     this.firstSeq = firstSeq;
     this.#catchUpSeq = catchUpSeq;
     this.#caughtUp = catchUpSeq === 0;
-    this.#reader = new OutputReader(options.log, options.subjects, { takeBytes: TAKE_BYTES, turn });
-    this.#latest = new LatestRows(keysMax);
-    this.#live = new LiveTable(keysMax);
-    this.#cells = new CellSummaries(this.#latest, this.#history, this.#live);
+    this.#reader = new OutputReader(log, subjects, { takeBytes: TAKE_BYTES, turn });
+    this.#state = new RegionState({ partitions, keepMs, keysMax });
+    this.#listeners = new ViewListeners(logger);
   }
 
   /** True once everything is taken in that the stream held when the view was opened. */
@@ -113,12 +99,12 @@ export class RegionView {
 
   /** Event time up to which the last stage is closed in all partitions; 0 while one has not said so. */
   get watermarkMs(): number {
-    return this.#watermarkMs;
+    return this.#state.watermarkMs;
   }
 
   /** The last progress of each partition. */
   get progress(): ReadonlyMap<number, Progress> {
-    return this.#progress;
+    return this.#state.progress;
   }
 
   /** What made it stop following. */
@@ -131,25 +117,25 @@ export class RegionView {
     return this.#running;
   }
 
-  /** Sequence of the first output that it asked for, and of the last one that it has taken in. */
-  readonly firstSeq: number;
+  /** Sequence of the last output that it has taken in. */
   get readSeq(): number {
     return this.#readSeq;
   }
 
   /** Levels that have rows. */
   get levels(): string[] {
-    return this.#latest.levels;
+    return this.#state.latest.levels;
   }
 
   /** For metrics and measurements. `refused`: rows and live values that were not kept, for there are too many keys. */
   get stats(): { rows: number; keys: number; liveKeys: number; historyBytes: number; refused: number } {
+    const { rows, latest, live, history } = this.#state;
     return {
-      rows: this.#rows,
-      keys: this.#latest.keys,
-      liveKeys: this.#live.keys,
-      historyBytes: this.#history.bytes,
-      refused: this.#latest.refused + this.#live.refused,
+      rows,
+      keys: latest.keys,
+      liveKeys: live.keys,
+      historyBytes: history.bytes,
+      refused: latest.refused + live.refused,
     };
   }
 
@@ -160,7 +146,7 @@ export class RegionView {
 
   /** The row of the latest window that is final. */
   latest(level: string, key: string, window: string): Row | undefined {
-    const entry = this.#latest.entry(level, key);
+    const entry = this.#state.latest.entry(level, key);
     if (entry === undefined) return undefined;
     const at = placeOf(entry, window);
     const numbers = entry.numbers[at];
@@ -169,7 +155,7 @@ export class RegionView {
 
   /** The latest row of each window, the shortest first. */
   rows(level: string, key: string): Row[] {
-    const entry = this.#latest.entry(level, key);
+    const entry = this.#state.latest.entry(level, key);
     if (entry === undefined) return [];
     return entry.shapes
       .map((shape, i) => ({ shape, numbers: entry.numbers[i]! }))
@@ -179,25 +165,25 @@ export class RegionView {
 
   /** The last rows of one minute, of the last hour, oldest first. */
   history(level: string, key: string, count: number): Row[] {
-    const entry = this.#latest.entry(level, key);
+    const entry = this.#state.latest.entry(level, key);
     if (entry === undefined) return [];
-    const rows = this.#history.rows(entry.id, this.#watermarkMs, count);
+    const rows = this.#state.history.rows(entry.id, this.watermarkMs, count);
     return rows.map(({ shape, numbers }) => rowOf(shape, key, numbers));
   }
 
   /** What a key shows now. Above the cells: the sum over the cells below it. */
   live(key: string, level = 'cell'): LiveValues | undefined {
     if (level === 'gh5' || level === 'gh4') {
-      const total = this.#live.total('cell', key);
+      const total = this.#state.live.total('cell', key);
       return Object.keys(total).length > 1 ? total : undefined;
     }
-    return level === 'region' ? this.liveTotal() : this.#live.get(level, key);
+    return level === 'region' ? this.liveTotal() : this.#state.live.get(level, key);
   }
 
   /** Latest rows of a level and window in the order of their keys. */
   find({ level, prefix = '', window, limit, after }: FindOptions): { rows: Row[]; more: boolean } {
     const keys: string[] = [];
-    for (const entry of this.#latest.entries(level)) {
+    for (const entry of this.#state.latest.entries(level)) {
       const { key } = entry;
       if (!key.startsWith(prefix) || (after !== undefined && key <= after)) continue;
       if (entry.numbers[placeOf(entry, window)] !== undefined) keys.push(key);
@@ -211,11 +197,11 @@ export class RegionView {
 
   /** Keys of the cells that have a row of the last minute or live values. */
   cellKeys(): string[] {
-    return this.#cells.keys(this.#watermarkMs);
+    return this.#state.cells.keys(this.watermarkMs);
   }
 
   cell(key: string): CellSummary {
-    return this.#cells.of(key, this.#watermarkMs);
+    return this.#state.cells.of(key, this.watermarkMs);
   }
 
   map(): CellSummary[] {
@@ -223,7 +209,7 @@ export class RegionView {
   }
 
   top(count: number): CellSummary[] {
-    return this.#cells.top(count, this.#watermarkMs);
+    return this.#state.cells.top(count, this.watermarkMs);
   }
 
   /** The region's row of the last minute. */
@@ -233,7 +219,7 @@ export class RegionView {
 
   /** What all cells show, added up. */
   liveTotal(): LiveValues {
-    return this.#live.total('cell');
+    return this.#state.live.total('cell');
   }
 
   /** How many subscribe. */
@@ -242,10 +228,7 @@ export class RegionView {
   }
 
   subscribe(listener: ViewListener): () => void {
-    this.#listeners.add(listener);
-    return () => {
-      this.#listeners.delete(listener);
-    };
+    return this.#listeners.add(listener);
   }
 
   async close(): Promise<void> {
@@ -267,20 +250,15 @@ export class RegionView {
   }
 
   async #follow(): Promise<void> {
-    const fromSeq = this.firstSeq;
-    for await (const frames of this.#reader.frames(fromSeq)) {
+    for await (const frames of this.#reader.frames(this.firstSeq)) {
       for (const frame of frames) await this.#take(frame);
       if (this.#closed) return;
       this.#readSeq = this.#reader.lastSeq;
-      if (!this.#caughtUp && this.#readSeq >= this.#catchUpSeq) {
-        this.#caughtUp = true;
-        this.#options.logger.info({ fromSeq, rows: this.#rows, ...this.#sizes() }, 'view caught up');
-      }
+      if (this.#caughtUp || this.#readSeq < this.#catchUpSeq) continue;
+      this.#caughtUp = true;
+      const { rows, keys } = this.stats;
+      this.#options.logger.info({ firstSeq: this.firstSeq, rows, keys }, 'the view of the region caught up');
     }
-  }
-
-  #sizes(): object {
-    return { keys: this.#latest.keys, watermarkMs: this.#watermarkMs };
   }
 
   async #take({ blocks, shown, progress }: OutputFrame): Promise<void> {
@@ -303,85 +281,38 @@ export class RegionView {
       await slices(block[2].length, (from, to) => {
         this.#takeShown(block, from, to);
       });
-    if (progress !== null) this.#advance(progress);
+    if (progress !== null) this.#tellCells(this.#state.advance(progress));
   }
 
   #takeRows(block: RowBlock, from: number, to: number): void {
-    const shape = this.#shapes.of(block);
-    const keys = block[8];
-    const oldestMs = this.#watermarkMs - this.#keepMs;
-    for (let i = from; i < to; i++) {
-      const numbers = numbersOf(block, i, shape.stride);
-      if (!isFinal(numbers) || endOf(numbers) <= oldestMs) continue;
-      const entry = this.#latest.put(shape, keys[i]!, numbers);
-      if (entry !== undefined && shape.lengthMs === MINUTE_MS) this.#history.put(entry.id, shape, numbers);
-    }
-    this.#rows += to - from;
-    const [, level, window] = block;
+    this.#state.takeRows(block, from, to);
+    if (!this.#caughtUp) return;
+    const [, level, window, , , , , , keys] = block;
     if (level === 'cell' && window === '1m') this.#tellCells(keys.slice(from, to));
-    this.#tell('rows', () => {
-      const part: RowBlock = [...block];
-      part[8] = keys.slice(from, to);
-      part[9] = block[9].slice(from * shape.stride, to * shape.stride);
-      return rowsOf([part]);
-    });
+    this.#listeners.tell('rows', () => rowsIn(block, from, to));
   }
 
   #takeShown(block: ShownBlock, from: number, to: number): void {
     const nowMs = this.#options.clock.now();
-    this.#live.put(block, from, to, nowMs);
+    this.#state.takeShown(block, from, to, nowMs);
+    if (!this.#caughtUp) return;
     if (levelOf(block) === 'cell') this.#tellCells(block[2].slice(from, to));
-    this.#tell('live', () => changesOf(block, from, to, nowMs));
+    this.#listeners.tell('live', () => changesOf(block, from, to, nowMs));
   }
 
-  #advance(progress: Progress): void {
-    this.#progress.set(progress.partition, progress);
-    if (this.#progress.size < this.#options.partitions) return;
-    let watermarkMs = Number.POSITIVE_INFINITY;
-    for (const { closed } of this.#progress.values()) watermarkMs = Math.min(watermarkMs, closed.at(-1) ?? 0);
-    if (watermarkMs <= this.#watermarkMs) return;
-    const outdated = this.#cells.outdated(this.#watermarkMs, watermarkMs);
-    this.#watermarkMs = watermarkMs;
-    // A key that goes had no row for longer than history is: its number can stand for another one.
-    this.#latest.drop(watermarkMs - this.#keepMs);
-    this.#tellCells(outdated);
+  #tellCells(keys: readonly string[]): void {
+    if (this.#caughtUp && keys.length > 0) this.#listeners.tell('cells', () => keys);
   }
 
   /** Live values that nobody shows any more go, whether anything comes or not. */
   #dropSilent(): void {
     this.#stopDropping = this.#options.clock.after(DROP_EVERY_MS, () => {
       const cells: string[] = [];
-      this.#live.drop(this.#options.clock.now(), (level, key) => {
+      this.#state.live.drop(this.#options.clock.now(), (level, key) => {
         if (level === 'cell') cells.push(key);
       });
       this.#tellCells(cells);
       this.#dropSilent();
     });
-  }
-
-  #tellCells(keys: readonly string[]): void {
-    if (keys.length > 0) this.#tell('cells', () => keys);
-  }
-
-  /** Tells whoever listens; what they hear is only made when somebody does. A listener that fails is not asked again. */
-  #tell<K extends keyof ViewListener>(
-    what: K,
-    make: () => Parameters<NonNullable<ViewListener[K]>>[0],
-  ): void {
-    if (!this.#caughtUp) return;
-    let made: ReturnType<typeof make> | undefined;
-    for (const listener of this.#listeners) {
-      if (listener[what] === undefined) continue;
-      made ??= make();
-      try {
-        (listener[what] as (heard: typeof made) => void)(made);
-      } catch (error) {
-        this.#listeners.delete(listener);
-        this.#options.logger.error(
-          { error: messageOf(error) },
-          'a listener of the view failed and was let go',
-        );
-      }
-    }
   }
 }

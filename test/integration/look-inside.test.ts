@@ -1,5 +1,5 @@
 /**
- * The commands that look inside, against a real node with a city that runs sixty times as fast as the clock. Hunts answers
+ * The commands that look inside, against a real node with a city that runs thirty times as fast as the clock. Hunts answers
  * that people and programs cannot rely on: other figures than the node's, streams that lose rows, exit codes that lie,
  * commands that do not end when they are told to or when nobody reads them any more.
  */
@@ -46,7 +46,7 @@ async function lookUntil(args: readonly string[], shown: RegExp, signal: NodeJS.
 }
 
 beforeAll(async () => {
-  const city = ['--drivers', '200', '--requests-per-minute', '60', '--warm-up', '5m', '--speed', '60x'];
+  const city = ['--drivers', '100', '--requests-per-minute', '60', '--warm-up', '5m', '--speed', '30x'];
   demo = sandbox.start(['demo', ...city, '--http', '0', '--json']);
   let lines = '';
   demo.child.stdout!.on('data', (chunk: Buffer) => (lines += chunk.toString()));
@@ -118,7 +118,7 @@ describe('watch', () => {
 
   it('brings the same rows from the node as from nats-server, where the rights of an analyst suffice', async () => {
     const { nats } = await looked<NodeReport>('status');
-    const args = ['watch', '1m/gh5/*', '--json', '--for', '8s'];
+    const args = ['watch', '1m/gh5/*', '--json', '--for', '10s'];
     const [fromNode, fromNats] = await Promise.all([
       look(...args),
       sandbox.run([...args, '--nats', nats.url]),

@@ -1,7 +1,7 @@
 // Hunts: a wake between the look for work and the sleep that is lost, so that the node sleeps on its input.
 import { describe, expect, it } from 'vitest';
 import { VirtualClock } from '../../../src/core/clock.js';
-import { Wakeup } from '../../../src/node/wakeup.js';
+import { Wakeup } from '../../../src/core/wakeup.js';
 
 /** Whether a promise has resolved, once everything that could resolve it has run. */
 async function resolved(promise: Promise<unknown>): Promise<boolean> {
