@@ -216,13 +216,13 @@ class LoadRun {
 
   /** One change after another, each when the last one was seen. */
   async #probe(untilMs: number): Promise<void> {
-    const { cell: _, ...place } = this.#options.probe;
+    const { lat, lon } = this.#options.probe;
     for (let i = 0; Date.now() < untilMs; i++) {
       const status = i % 2 === 0 ? 'open' : 'enroute';
       const seen = this.#waitFor(status);
       const sentMs = Date.now();
       await this.#send(
-        JSON.stringify({ type: 'driver.location', driverId: 'probe', ...place, ts: sentMs, status }),
+        JSON.stringify({ type: 'driver.location', driverId: 'probe', lat, lon, ts: sentMs, status }),
       );
       const acceptedMs = Date.now();
       const shownMs = await Promise.race([seen, sleep(PROBE_WAIT_MS)]);

@@ -16,6 +16,11 @@ export class DemoPicture {
     this.#node = node;
   }
 
+  /** Events that were sent so far. */
+  get events(): number {
+    return this.#events;
+  }
+
   /** Tells how many events were sent so far. */
   sent(events: number): void {
     this.#events = events;

@@ -12,14 +12,14 @@ import { cityOptions } from './city-options.js';
 import { duration, speed, wholeNumber } from './command.js';
 import { DemoCity } from './demo-city.js';
 import { DemoPicture } from './demo-picture.js';
+import { ending } from './ending.js';
 import { LiveScreen } from './live-screen.js';
 import { createLogger } from './log.js';
 import { printSummary } from './replay.js';
 import { runReplay, type ReplaySummary } from './replay-run.js';
 import { RowFile } from './row-file.js';
 import { RunningNode } from './running-node.js';
-import { note, say } from './screen.js';
-import { stoppable } from './stopping.js';
+import { count, note, say } from './screen.js';
 
 interface Options {
   region: string;
@@ -71,7 +71,7 @@ export function demoCommand(program: Command): void {
 
 async function demo(options: Options): Promise<void> {
   const screen = new LiveScreen();
-  const { logger, flush } = createLogger({
+  const log = createLogger({
     level: 'warn',
     format: 'auto',
     ...(screen.active
@@ -87,24 +87,41 @@ async function demo(options: Options): Promise<void> {
   const rows = options.out === undefined ? undefined : await RowFile.create(options.out);
   const events = options.events === undefined ? undefined : await EventFile.create(options.events);
   try {
-    const node = await open(options, logger);
-    const summary = await stoppable(
-      () => node.close(),
-      () => show(node, options, screen, rows, events),
-    );
+    const node = await open(options, log.logger);
+    let shown: Shown;
+    try {
+      shown = await show(node, options, screen, rows, events);
+    } catch (error) {
+      await node.close().catch(() => undefined);
+      throw error;
+    }
+    screen.close();
+    await node.close();
     await rows?.finish();
     await events?.finish();
-    screen.close();
-    const { out, events: eventsFile } = options;
-    if (options.json) say(JSON.stringify({ type: 'summary', ...summary, out, eventsFile }));
-    else printSummary(`A simulated city in ${options.region}, ${options.drivers} drivers`, summary, out);
+    tell(shown, options);
   } catch (error) {
     screen.close();
     await rows?.discard();
     throw error;
   } finally {
-    flush();
+    log.flush();
   }
+}
+
+/** What there is to say at the end: all of it when it ended by itself, and how far it came when somebody ended it. */
+type Shown = { readonly summary: ReplaySummary } | { readonly events: number };
+
+function tell(shown: Shown, { json, region, drivers, out, events: eventsFile }: Options): void {
+  if ('summary' in shown) {
+    if (json) say(JSON.stringify({ type: 'summary', ...shown.summary, out, eventsFile }));
+    else printSummary(`A simulated city in ${region}, ${drivers} drivers`, shown.summary, out);
+    return;
+  }
+  if (json) say(JSON.stringify({ type: 'summary', events: shown.events, ended: 'early', out, eventsFile }));
+  else say(`ended after ${count(shown.events)} events; nothing is left behind`);
+  if (!json && out !== undefined)
+    note(`${out} has the rows up to then: windows that were open are not in it`);
 }
 
 async function open(options: Options, logger: Logger): Promise<RunningNode> {
@@ -159,7 +176,7 @@ async function show(
   screen: LiveScreen,
   rows: RowFile | undefined,
   events: EventFile | undefined,
-): Promise<ReplaySummary> {
+): Promise<Shown> {
   const { mode, pastMs } = cityTime(options);
   const startMs = Math.floor((systemClock.now() - pastMs) / 1_000) * 1_000;
   const city = cityOptions(node.engine.config, {
@@ -191,6 +208,13 @@ async function show(
       : systemClock.after(options.for, () => {
           feed.stop();
         });
+  const asked = ending();
+  const told = new Promise<Shown>((resolve) => {
+    asked.signal.addEventListener('abort', () => {
+      feed.stop();
+      resolve({ events: picture.events });
+    });
+  });
   try {
     const run = runReplay({
       engine: node.engine,
@@ -205,9 +229,12 @@ async function show(
         picture.sent(progress.events);
       },
       beforeClosing: () => node.stopIntake(),
-    });
-    return await Promise.race([run, node.failed]);
+    }).then((summary): Shown => ({ summary }));
+    // Broken off by a signal, it ends with the engine.
+    run.catch(() => undefined);
+    return await Promise.race([run, told, node.failed]);
   } finally {
+    asked.release();
     telling();
     cancelEnd();
   }

@@ -192,10 +192,11 @@ export class RunningNode {
 
   /** Drains: intake, step, commit, publishing, snapshots, then the server. */
   async close(): Promise<void> {
-    let failure: unknown;
-    await this.stopIntake().catch((error: unknown) => (failure = error));
-    await this.#rest.close();
-    if (failure !== undefined) throw failure as Error;
+    try {
+      await this.stopIntake();
+    } finally {
+      await this.#rest.close();
+    }
   }
 }
 
@@ -219,6 +220,6 @@ async function otherCovers(own: string): Promise<{ name: string; cover: Cover }[
   const names = (await knownRegions(dir)).filter((name) => name !== own);
   const regions = await Promise.all(names.map((name) => loadRegion({ name, dir }).catch(() => undefined)));
   return regions.flatMap((region) =>
-    region === undefined ? [] : [{ name: region.name as string, cover: new Cover(region.cover) }],
+    region === undefined ? [] : [{ name: region.name, cover: new Cover(region.cover) }],
   );
 }

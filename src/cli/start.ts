@@ -25,8 +25,8 @@ export function startCommand(program: Command): void {
 
 async function start(config: StartConfig, warnings: readonly string[]): Promise<void> {
   const { region, name } = config;
-  const { logger: root, flush } = createLogger(config.log);
-  const logger = root.child({ region, node: name });
+  const log = createLogger(config.log);
+  const logger = log.logger.child({ region, node: name });
   for (const warning of warnings) logger.warn({}, warning);
   const startedMs = systemClock.monotonic();
   try {
@@ -52,7 +52,7 @@ async function start(config: StartConfig, warnings: readonly string[]): Promise<
       return node;
     }, logger);
   } finally {
-    flush();
+    log.flush();
   }
 }
 

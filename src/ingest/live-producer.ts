@@ -12,7 +12,7 @@ import type { Clock } from '../core/clock.js';
 import { GroundswellError, messageOf } from '../core/errors.js';
 import { Wakeup } from '../core/wakeup.js';
 import type { RefusedEvent } from '../partition/frame.js';
-import { eventBytes } from './event-size.js';
+import { EVENT_BYTES_MAX, eventBytes } from './event-size.js';
 import { LiveWatermark, QUIET_MS, reachesPane, TELL_EVERY_MS } from './live-watermark.js';
 import type { Producer } from './producer.js';
 
@@ -231,7 +231,8 @@ export class LiveProducer {
 
   #took(bytes: number): void {
     this.#taken++;
-    this.#bytesBuffered += bytes;
+    // Over the limit by what was added to it since it was checked, such as its cell.
+    this.#bytesBuffered += Math.min(bytes, EVENT_BYTES_MAX);
     if (this.#gatheringSinceMs !== undefined && !this.#producer.full) return;
     this.#gatheringSinceMs ??= this.#options.clock.monotonic();
     this.#wakeup.wake();

@@ -124,7 +124,7 @@ export class OwnedPartition {
 
   /** Lets go: whoever waits for a commit hears that it will not come. */
   async close(reason: Error): Promise<void> {
-    for (const { reject } of this.#waiters.splice(0)) reject(reason);
+    for (const waiter of this.#waiters.splice(0)) waiter.reject(reason);
     await this.reader.close();
   }
 }

@@ -32,7 +32,7 @@ const TAKE_BYTES = 256 * 1024;
 const SLICE = 500;
 const DROP_EVERY_MS = 15_000;
 /** Keys of all levels; a key with all its rows takes some 6 KB. */
-const KEYS_MAX = 100_000;
+const KEYS_MAX = 50_000;
 
 export interface RegionViewOptions {
   readonly log: Log;

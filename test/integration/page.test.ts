@@ -236,6 +236,7 @@ describe.runIf(found)('the page', () => {
     await city();
     await open();
     await page.click('#top li button >> nth=0');
+    await shows('the tile', '#cell .key', /^9q/);
     const key = await text('#cell .key');
     const pushed = async (open: number): Promise<boolean> => {
       const live = { ...cityLive(END)[key]!, open };

@@ -31,7 +31,10 @@ export class RunningStart {
     const words = ['start', '--region', 'sf', '--data', dataDir, '--http', '0', '--log-format', 'json'];
     const { child, ended, stderr } = sandbox.start([...words, ...args], env);
     let end: Ended | undefined;
-    void ended.then((how) => (end = how));
+    ended.then(
+      (how) => (end = how),
+      () => undefined,
+    );
     let url: unknown;
     await until(
       'the node is ready',

@@ -1,19 +1,18 @@
 /**
- * The body of a request → items. Owns what a body may be: its types, its encodings, how large it, an item of it and the
- * nesting of an item may be. What is wrong with a part is told of that item; what is wrong with the whole refuses it all.
+ * The body of a request → items. Owns what a body may be: its types, its encodings, how large it and how many its items
+ * may be. What is wrong with a part is told of that item; what is wrong with the whole refuses it all.
  */
 import { isUtf8 } from 'node:buffer';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import { messageOf } from '../../core/errors.js';
-import { EVENT_BYTES_MAX, EVENT_DEPTH_MAX, eventBytes } from '../../ingest/event-size.js';
+import { REFUSED_BODY_CHARS_MAX } from '../../ingest/event-frames.js';
+import { eventBytes } from '../../ingest/event-size.js';
 import { LineSplitter } from '../../ingest/lines.js';
 import { BODY_BYTES_MAX } from './limits.js';
 import { HttpProblem } from './problem.js';
 
 export const ITEMS_MAX = 50_000;
-/** How much of a refused item is kept for the dead letters. */
-const SHOWN_CHARS_MAX = 1_024;
 
 export type BodyKind = 'ndjson' | 'json';
 
@@ -96,7 +95,7 @@ function* linesOf(body: Buffer): Generator<Item> {
 function lineItem(line: string): Item {
   const text = (): string => shortened(line);
   try {
-    return checked(JSON.parse(line), text);
+    return { raw: JSON.parse(line) as unknown, text };
   } catch (error) {
     return { malformed: `not JSON: ${messageOf(error)}`, text };
   }
@@ -113,19 +112,14 @@ function* valuesOf(body: Buffer): Generator<Item> {
   if (typeof value !== 'object' || value === null) throw notJson('it is neither an array nor an object');
   const values: unknown[] = Array.isArray(value) ? value : [value];
   if (values.length > ITEMS_MAX) throw tooManyItems();
-  for (const raw of values) yield checked(raw, () => shortened(JSON.stringify(raw)));
+  for (const raw of values) yield { raw, text: () => textOf(raw) };
 }
 
-/** What is too large or too deep is not even looked at: what reads events later recurses. */
-function checked(raw: unknown, text: () => string): Item {
-  const bytes = eventBytes({ raw });
-  if (bytes === Number.POSITIVE_INFINITY)
-    return {
-      malformed: `nested deeper than ${EVENT_DEPTH_MAX}`,
-      text: () => '(nested too deeply to be kept)',
-    };
-  if (bytes > EVENT_BYTES_MAX) return { malformed: `larger than ${EVENT_BYTES_MAX} bytes`, text };
-  return { raw, text };
+/** What was not sent as a line of its own; written again only where that is cheap: it may be nested without end. */
+function textOf(raw: unknown): string {
+  return Number.isFinite(eventBytes({ raw }))
+    ? shortened(JSON.stringify(raw))
+    : '(too large or nested too deeply to be kept)';
 }
 
 function notJson(why: string): HttpProblem {
@@ -143,5 +137,5 @@ function unsupported(message: string, remedy: string): HttpProblem {
 }
 
 function shortened(text: string): string {
-  return text.slice(0, SHOWN_CHARS_MAX);
+  return text.slice(0, REFUSED_BODY_CHARS_MAX);
 }

@@ -169,14 +169,14 @@ const toY = (lat) => tiles.clientHeight / 2 - (lat - look.lat) * look.scale;
 const toLon = (x) => look.lon + (x - tiles.clientWidth / 2) / (squeeze() * look.scale);
 const toLat = (y) => look.lat - (y - tiles.clientHeight / 2) / look.scale;
 
-/** The look that shows nearly all tiles: a lone one far out is not worth making all others small. */
+/** The look that shows nearly all tiles: few that lie far out are not worth making all others small. */
 function wholeLook() {
   const boxes = cells.size > 0 ? [...cells.values()].map(({ box }) => box) : region.cover;
   const extent = (low, high) => {
     const [from, to] = [low, high].map((name) => boxes.map((box) => box[name]).sort((a, b) => a - b));
-    const lone = Math.round(boxes.length / 100);
-    const [most, all] = [lone, 0].map((out) => [from[out], to.at(-1 - out)]);
-    return all[1] - all[0] < 1.3 * (most[1] - most[0]) ? all : most;
+    const tenth = Math.round((boxes.length - 1) / 10);
+    const fence = 0.6 * (to.at(-1 - tenth) - from[tenth]);
+    return [Math.max(from[0], from[tenth] - fence), Math.min(to.at(-1), to.at(-1 - tenth) + fence)];
   };
   const [west, east] = extent('west', 'east');
   const [south, north] = extent('south', 'north');

@@ -155,8 +155,12 @@ export class LmdbStore implements SnapshotStore {
 
 /** What is behind "commit failed": the library hands it on as a promise that rejects. */
 async function causeOf(error: unknown): Promise<unknown> {
-  const { commitError } = error as { commitError?: Promise<never> };
-  return commitError === undefined ? error : commitError.catch((cause: unknown) => cause);
+  try {
+    await (error as { commitError?: Promise<never> }).commitError;
+    return error;
+  } catch (cause) {
+    return cause;
+  }
 }
 
 function freeBytes(file: string): number | undefined {
