@@ -1,33 +1,33 @@
-/** All commands, in the order in which help lists them: try it, run it, look at it, feed it, check it. */
+/**
+ * All commands, in the order in which help lists them: try it, run it, look at it, feed it, check it. A command is loaded
+ * when it is called: who asks a node for its status need not wait for an engine to be loaded.
+ */
 import type { Command } from 'commander';
-import { checkCommand } from './check.js';
-import { completionCommand } from './completion.js';
-import { registerConfig } from './config.js';
-import { deadCommand } from './dead.js';
-import { demoCommand } from './demo.js';
-import { getCommand } from './get.js';
-import { inspectCommand } from './inspect.js';
-import { replayCommand } from './replay.js';
-import { simulateCommand } from './simulate.js';
-import { startCommand } from './start.js';
-import { statusCommand } from './status.js';
-import { topCommand } from './top.js';
-import { versionCommand } from './version.js';
-import { watchCommand } from './watch.js';
 
-export const COMMANDS: readonly ((program: Command) => void)[] = [
-  demoCommand,
-  startCommand,
-  statusCommand,
-  topCommand,
-  watchCommand,
-  getCommand,
-  inspectCommand,
-  deadCommand,
-  replayCommand,
-  simulateCommand,
-  checkCommand,
-  registerConfig,
-  versionCommand,
-  completionCommand,
-];
+type Add = (program: Command) => void;
+
+const COMMANDS: Readonly<Record<string, () => Promise<Add>>> = {
+  demo: async () => (await import('./demo.js')).demoCommand,
+  start: async () => (await import('./start.js')).startCommand,
+  status: async () => (await import('./status.js')).statusCommand,
+  top: async () => (await import('./top.js')).topCommand,
+  watch: async () => (await import('./watch.js')).watchCommand,
+  get: async () => (await import('./get.js')).getCommand,
+  inspect: async () => (await import('./inspect.js')).inspectCommand,
+  dead: async () => (await import('./dead.js')).deadCommand,
+  replay: async () => (await import('./replay.js')).replayCommand,
+  simulate: async () => (await import('./simulate.js')).simulateCommand,
+  check: async () => (await import('./check.js')).checkCommand,
+  config: async () => (await import('./config.js')).configCommand,
+  version: async () => (await import('./version.js')).versionCommand,
+  completion: async () => (await import('./completion.js')).completionCommand,
+};
+/** This one is about all the others. */
+const ABOUT_ALL = 'completion';
+
+/** Adds the command that a word names; all of them when it names none, for help and for "did you mean". */
+export async function addCommands(program: Command, word?: string): Promise<void> {
+  const one = word !== undefined && word !== ABOUT_ALL && Object.hasOwn(COMMANDS, word);
+  const loading = one ? [COMMANDS[word]!()] : Object.values(COMMANDS).map((load) => load());
+  for (const add of await Promise.all(loading)) add(program);
+}

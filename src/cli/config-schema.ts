@@ -116,6 +116,14 @@ const startSchema = z.strictObject({
         what: 'the user’s password; may also stand in the URL',
         secret: true,
       }),
+      replicas: z
+        .int()
+        .refine((n) => n === 1 || n === 3 || n === 5, 'is 1, 3 or 5')
+        .prefault(1)
+        .register(facts, {
+          env: 'GROUNDSWELL_NATS_REPLICAS',
+          what: 'copies of each stream in a cluster: with 3, one server of three may go away',
+        }),
       credentials: path().optional().register(facts, {
         env: 'NATS_CREDS',
         flag: '--creds <file>',

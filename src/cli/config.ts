@@ -20,7 +20,7 @@ interface Shown {
   readonly origin: string;
 }
 
-export function registerConfig(program: Command): void {
+export function configCommand(program: Command): void {
   const config = program.command('config').description('look at the configuration of a node');
   const show = config
     .command('show')

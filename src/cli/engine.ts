@@ -18,7 +18,9 @@ import { ConnectionWatch } from '../log/nats/connection-watch.js';
 import { NatsLog } from '../log/nats/nats-log.js';
 import { locateNatsServer } from '../log/nats/server/locate.js';
 import { superviseServer, type SupervisedServer } from '../log/nats/server/supervised.js';
+import { streamSizes } from '../log/nats/streams.js';
 import { Subjects } from '../log/subjects.js';
+import type { LinearModel } from '../model/linear.js';
 import { loadLinearModel } from '../model/load.js';
 import { openDataFolder } from '../node/data-folder.js';
 import { Node, type NodeLimits } from '../node/node.js';
@@ -44,6 +46,8 @@ export interface EngineOptions {
   /** Tell live views what happens now. */
   readonly live: boolean;
   readonly retention?: Retention;
+  /** Copies of each stream in a cluster; without it, as they are. */
+  readonly replicas?: number;
   /** Limits that the region's file does not name. */
   readonly limits?: Partial<NodeLimits>;
   readonly maxFileStoreBytes?: number | undefined;
@@ -67,6 +71,7 @@ export interface Engine {
   readonly config: RegionConfig;
   readonly subjects: Subjects;
   readonly registry: Registry;
+  readonly model: LinearModel;
   readonly log: NatsLog;
   readonly node: Node | undefined;
   readonly publishers: readonly Publisher[];
@@ -88,7 +93,7 @@ export async function loadEngineConfig(options: {
   configFile?: string | undefined;
   partitions?: number | undefined;
   live?: boolean;
-}): Promise<{ config: RegionConfig; registry: Registry }> {
+}): Promise<{ config: RegionConfig; registry: Registry; model: LinearModel }> {
   const { region, configFile, partitions, live = false } = options;
   const loaded = await loadRegion({
     name: region,
@@ -97,11 +102,11 @@ export async function loadEngineConfig(options: {
   });
   const config = partitions === undefined ? loaded : { ...loaded, partitions };
   const model = await loadLinearModel(join(CONFIG_FOLDER, 'models', `${config.model}.json`));
-  return { config, registry: new Registry(marketActors({ ...config, model, live })) };
+  return { config, model, registry: new Registry(marketActors({ ...config, model, live })) };
 }
 
 export async function openEngine(options: EngineOptions): Promise<Engine> {
-  const { config, registry } = await loadEngineConfig(options);
+  const { config, registry, model } = await loadEngineConfig(options);
   const { logger = silent } = options;
   const subjects = new Subjects(config.name);
   const opened = new Opened();
@@ -133,6 +138,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     opened.add(() => closeConnection(connection));
     await ensureStreams(jsm, subjects, config.partitions, {
       ...options.retention,
+      ...(options.replicas === undefined ? {} : { replicas: options.replicas }),
       ...(options.node ? { ingest: { historyMs: config.historyMs, bytesMax: INGEST_BYTES_MAX } } : {}),
       metadata: options.node ? { [CARD_KEY]: cardOf(config, registry) } : {},
     });
@@ -184,23 +190,14 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       config,
       subjects,
       registry,
+      model,
       log,
       node,
       publishers,
       server,
       logOf,
       nats,
-      streamSizes: () => {
-        const { engineStream, aggregateStream, sideStream, ingestStream } = subjects;
-        return Promise.all(
-          [engineStream, aggregateStream, sideStream, ...(options.node ? [ingestStream] : [])].map(
-            async (stream) => {
-              const { bytes, messages } = (await jsm.streams.info(stream)).state;
-              return { stream, bytes, messages };
-            },
-          ),
-        );
-      },
+      streamSizes: () => streamSizes(jsm, subjects),
       failed,
       close: () => opened.close(),
     };

@@ -6,7 +6,7 @@
  */
 import { Command, CommanderError } from 'commander';
 import { report } from './command.js';
-import { COMMANDS } from './commands.js';
+import { addCommands } from './commands.js';
 import { packageVersion } from './package-root.js';
 
 const program = new Command('groundswell')
@@ -17,7 +17,7 @@ const program = new Command('groundswell')
   .showHelpAfterError('(add --help for options and an example)')
   .exitOverride();
 
-for (const add of COMMANDS) add(program);
+await addCommands(program, process.argv[2]);
 for (const command of program.commands) command.exitOverride();
 
 // The reader of a pipe may leave when it has seen enough.

@@ -150,6 +150,7 @@ export class RunningNode {
           publisher: () => publisherFacts(engine),
           streams: () => engine.streamSizes(),
           draining: () => begin.draining,
+          surgeBounds: engine.model.bounds,
           readyLagMax: options.readyLagMax,
         },
       });

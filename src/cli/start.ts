@@ -57,7 +57,7 @@ async function start(config: StartConfig, warnings: readonly string[]): Promise<
 }
 
 function open(config: StartConfig, logger: Logger): Promise<RunningNode> {
-  const { servers, credentials, ...access } = config.nats;
+  const { servers, credentials, replicas, ...access } = config.nats;
   return RunningNode.open({
     region: config.region,
     name: config.name,
@@ -71,6 +71,8 @@ function open(config: StartConfig, logger: Logger): Promise<RunningNode> {
             ...(credentials === undefined ? {} : { credentialsFile: credentials }),
             url: servers.join(','),
           },
+    // The embedded server is one.
+    ...(servers.length === 0 ? {} : { replicas }),
     http: config.http,
     readyLagMax: config.readyLagMax,
     maxFileStoreBytes: config.embedded.maxStoreBytes,

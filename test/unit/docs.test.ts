@@ -12,7 +12,7 @@ import { parse as parseYaml } from 'yaml';
 import type { Behaviour } from '../../src/actor/behaviour.js';
 import { Registry } from '../../src/actor/registry.js';
 import type { Row } from '../../src/actor/row.js';
-import { COMMANDS } from '../../src/cli/commands.js';
+import { addCommands } from '../../src/cli/commands.js';
 import { Cover } from '../../src/core/geohash.js';
 import { ERRORS } from '../../src/core/errors.js';
 import { EventChecker } from '../../src/ingest/check.js';
@@ -67,9 +67,9 @@ function tableRows(document: string): string[][] {
     );
 }
 
-function quietProgram(): Command {
+async function quietProgram(): Promise<Command> {
   const program = new Command('groundswell').option('--verbose').version('0.0.0');
-  for (const add of COMMANDS) add(program);
+  await addCommands(program);
   const quiet = (command: Command): void => {
     command.exitOverride().configureOutput({ writeErr: () => undefined, writeOut: () => undefined });
     if (command.commands.length === 0) command.action(() => undefined);
@@ -92,17 +92,18 @@ describe('commands in the documents', () => {
     expect(groundswellCommands.length).toBeGreaterThan(4);
   });
 
-  it.each(groundswellCommands)('$document: $line', ({ line }) => {
+  it.each(groundswellCommands)('$document: $line', async ({ line }) => {
     const [, ...words] = line.split(/\s+/);
-    const program = quietProgram();
+    const program = await quietProgram();
     // `groundswell replay` alone names the command; with words behind it, it is meant to run.
     if (words.length === 1) expect(program.commands.map((command) => command.name())).toContain(words[0]);
     else program.parse(words, { from: 'user' });
   });
 
-  it('exit with 2 for wrong usage', () => {
+  it('exit with 2 for wrong usage', async () => {
+    const program = await quietProgram();
     for (const words of [['replay', 'x.csv'], ['demo', '--seed', 'x'], ['nothing']])
-      expect(() => quietProgram().parse(words, { from: 'user' }), words.join(' ')).toThrow();
+      expect(() => program.parse(words, { from: 'user' }), words.join(' ')).toThrow();
   });
 });
 

@@ -19,6 +19,8 @@ export const STREAM_FORMAT = 1;
 
 /** What may change from one start to the next. What is left out stays as it is; a new stream then has no limit. */
 export interface StreamSettings {
+  /** Copies of each stream in a cluster: 1, 3 or 5. */
+  readonly replicas?: number;
   /** How long rows and surge are kept, ms. */
   readonly aggregatesMs?: number;
   /** How long late and dead events are kept, ms. */
@@ -29,7 +31,7 @@ export interface StreamSettings {
   readonly metadata?: Readonly<Record<string, string>>;
 }
 
-type Limits = Partial<Pick<StreamConfig, 'max_age' | 'max_bytes' | 'discard'>>;
+type Limits = Partial<Pick<StreamConfig, 'max_age' | 'max_bytes' | 'discard' | 'num_replicas'>>;
 
 interface Wanted {
   readonly name: string;
@@ -53,7 +55,8 @@ export async function ensureStreams(
   partitions: number,
   settings: StreamSettings = {},
 ): Promise<void> {
-  const { aggregatesMs, sidesMs, ingest, metadata } = settings;
+  const { replicas, aggregatesMs, sidesMs, ingest, metadata } = settings;
+  const copies: Limits = replicas === undefined ? {} : { num_replicas: replicas };
   const fixed = {
     'groundswell.partitions': String(partitions),
     'groundswell.format': String(STREAM_FORMAT),
@@ -63,18 +66,19 @@ export async function ensureStreams(
     subjects: [subjects.engineSubjects],
     fixed,
     metadata,
+    limits: copies,
   });
   await ensureStream(jsm, {
     name: subjects.aggregateStream,
     subjects: subjects.aggregateSubjects,
     fixed,
-    limits: ageLimit(aggregatesMs),
+    limits: { ...copies, ...ageLimit(aggregatesMs) },
   });
   await ensureStream(jsm, {
     name: subjects.sideStream,
     subjects: subjects.sideSubjects,
     fixed,
-    limits: ageLimit(sidesMs),
+    limits: { ...copies, ...ageLimit(sidesMs) },
   });
   if (ingest === undefined) return;
   await ensureStream(jsm, {
@@ -82,6 +86,7 @@ export async function ensureStreams(
     subjects: [subjects.ingestSubjects],
     fixed,
     limits: {
+      ...copies,
       ...ageLimit(ingest.historyMs),
       max_bytes: ingest.bytesMax,
       // Full is said to the publisher; dropping the oldest would lose events that nobody has taken yet.

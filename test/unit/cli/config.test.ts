@@ -11,7 +11,7 @@ import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
 import { configDocs, EXAMPLE_FILE } from '../../../src/cli/config-docs.js';
 import { START_KEYS, startConfigSchema } from '../../../src/cli/config-schema.js';
-import { registerConfig } from '../../../src/cli/config.js';
+import { configCommand } from '../../../src/cli/config.js';
 import { schemaKeys } from '../../../src/cli/schema-keys.js';
 import { regionSchema } from '../../../src/ingest/region.js';
 import { linearModelSchema } from '../../../src/model/linear.js';
@@ -40,7 +40,7 @@ async function show(
     vi.spyOn(process.stderr, 'write').mockImplementation((text) => Boolean((printed.err += String(text)))),
   ];
   const program = new Command('groundswell').exitOverride();
-  registerConfig(program);
+  configCommand(program);
   try {
     await program.parseAsync(['config', 'show', ...words], { from: 'user' });
   } finally {
