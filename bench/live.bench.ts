@@ -2,7 +2,7 @@
  * A steady live load on one node, in a process of its own, for as long as asked: how fresh live values and region rows
  * are, and whether memory stays flat.
  *
- *   npm run load -- [--rate 20000] [--drivers N] [--for 10m] [--seed 1] [--json]
+ *   npm run load -- [--rate 20000] [--drivers 20000] [--for 10m] [--seed 1] [--json]
  *
  * Everything goes in and out over HTTP: NDJSON batches in, event streams out. The load generator runs on the same
  * machine and takes its share of it. The last line is JSON; `--json` prints nothing else.
@@ -20,15 +20,15 @@ import { PROBE, REGIONS_FOLDER } from './live/place.js';
 const { values } = parseArgs({
   options: {
     rate: { type: 'string', default: '20000' },
-    drivers: { type: 'string' },
+    drivers: { type: 'string', default: '20000' },
     for: { type: 'string', default: '10m' },
     seed: { type: 'string', default: '1' },
     json: { type: 'boolean', default: false },
   },
 });
 const rate = whole('rate', values.rate);
-/** A driver pings every five seconds. */
-const drivers = values.drivers === undefined ? rate * 5 : whole('drivers', values.drivers);
+/** Of the canonical workload. A driver pings once in drivers ÷ rate seconds. */
+const drivers = whole('drivers', values.drivers);
 const forMs = parseDurationMs(values.for);
 if (forMs === undefined) throw new Error(`--for: "${values.for}" is no duration: write 10m`);
 const on = machine();

@@ -8,7 +8,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { loadRegion } from '../../src/ingest/region.js';
-import { CanonicalWorkload, START_MS, type Ping } from '../workload.js';
+import { CanonicalWorkload, type Ping } from '../workload.js';
 import { startNode } from './node-process.js';
 import { Samples, type Quantiles } from './samples.js';
 import { Watcher } from './watcher.js';
@@ -172,25 +172,32 @@ class LoadRun {
     const around = this.#options.probe.cell.slice(0, 4);
     const { cover: all } = await loadRegion({ name: region, dir: regionsDir });
     const cover = all.filter((prefix) => prefix !== around);
-    const workload = new CanonicalWorkload({ drivers, events: eventsPerSecond * (seconds + 5), seed, cover });
+    const perTick = Math.round((eventsPerSecond * TICK_MS) / 1_000);
+    const workload = new CanonicalWorkload({ drivers, events: perTick * 10 * (seconds + 5), seed, cover });
     let tick = 0;
-    for (const pings of workload.ticks()) {
-      const dueMs = this.#startedMs + ++tick * TICK_MS;
-      if (dueMs > untilMs) break;
-      const waitMs = dueMs - Date.now();
-      if (waitMs > 0) await sleep(waitMs);
-      const posts: Promise<void>[] = [];
-      for (let i = 0; i < pings.length; i += POST_EVENTS_MAX)
-        posts.push(this.#postAll(pings.slice(i, i + POST_EVENTS_MAX)));
-      await Promise.all(posts);
+    let pings: Ping[] = [];
+    for (const more of workload.ticks()) {
+      pings.push(...more);
+      for (; pings.length >= perTick; pings = pings.slice(perTick)) {
+        const dueMs = this.#startedMs + ++tick * TICK_MS;
+        if (dueMs > untilMs) return;
+        const waitMs = dueMs - Date.now();
+        if (waitMs > 0) await sleep(waitMs);
+        const posts: Promise<void>[] = [];
+        for (let i = 0; i < perTick; i += POST_EVENTS_MAX)
+          posts.push(this.#postAll(pings.slice(i, Math.min(perTick, i + POST_EVENTS_MAX)), dueMs - TICK_MS));
+        await Promise.all(posts);
+      }
     }
   }
 
-  async #postAll(pings: readonly Ping[]): Promise<void> {
-    const shiftMs = this.#startedMs - START_MS;
+  /** Sends pings as of a tick's time: the workload says who goes where, the rate says when. */
+  async #postAll(pings: readonly Ping[], tickMs: number): Promise<void> {
     let body = '';
-    for (const { type, driverId, lat, lon, ts, status } of pings)
-      body += `${JSON.stringify({ type, driverId, lat, lon, ts: ts + shiftMs, status })}\n`;
+    for (const [i, { type, driverId, lat, lon, status }] of pings.entries()) {
+      const ts = tickMs + Math.floor((i * TICK_MS) / pings.length);
+      body += `${JSON.stringify({ type, driverId, lat, lon, ts, status })}\n`;
+    }
     const startedMs = performance.now();
     const answer = await this.#send(body);
     this.#post.add(performance.now() - startedMs);

@@ -22,8 +22,10 @@ export const outputEncode: Stage = {
             const blocks = new RowBlocks();
             for (const row of rows) blocks.add(row);
             const { count } = blocks;
-            return encodeOutput({ progress: null, blocks: blocks.take(), sides: [], shown: [] }, FRAME_BYTES_MAX)
-              .length > 0
+            return encodeOutput(
+              { progress: null, blocks: blocks.take(), sides: [], shown: [] },
+              FRAME_BYTES_MAX,
+            ).length > 0
               ? count
               : 0;
           },

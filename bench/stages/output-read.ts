@@ -16,7 +16,10 @@ export const outputRead: Stage = {
     const { rows } = sampleRows(size, ROWS);
     const blocks = new RowBlocks();
     for (const row of rows) blocks.add(row);
-    const frames = encodeOutput({ progress: null, blocks: blocks.take(), sides: [], shown: [] }, FRAME_BYTES_MAX);
+    const frames = encodeOutput(
+      { progress: null, blocks: blocks.take(), sides: [], shown: [] },
+      FRAME_BYTES_MAX,
+    );
     return {
       candidates: [
         {

@@ -33,8 +33,9 @@ export type AppendOutcome =
 export interface LogReader {
   /** Takes what has come, oldest first, up to a number of bytes (at least one message when there is any). */
   take(bytesMax: number): LogMessage[];
-  /** Bytes that have come and were not taken. */
+  /** Bytes, and messages, that have come and were not taken. */
   readonly bufferedBytes: number;
+  readonly bufferedMessages: number;
   /** Messages that the stream holds for this reader and that have not come yet, as of the last one that came. */
   readonly pending: number;
   /** Set once the reader has failed for good. */

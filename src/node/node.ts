@@ -268,7 +268,6 @@ export class Node {
     const wallMs = this.#options.clock.now();
     let worked = false;
     let timersLeft = this.#limits.turnTimersMax;
-    let lag = 0;
     let live = true;
     const owned = [...this.#owned.values()];
     this.#first = (this.#first + 1) % Math.max(1, owned.length);
@@ -278,11 +277,10 @@ export class Node {
       timersLeft -= one.partition.advance(wallMs, timersLeft);
       this.stats.steps++;
       if (one.partition.moreDue) worked = true;
-      lag += one.lagMessages;
       live &&= one.partition.live;
     }
     // While there is more to take, gather: an actor that changes again is then committed once. Unless somebody waits.
-    const atOnce = !worked || (live && lag <= this.#limits.behindMessages);
+    const atOnce = !worked || (live && lagOf(owned) <= this.#limits.behindMessages);
     const due = this.#options.clock.monotonic() - this.#committedAtMs >= this.#limits.commitEveryMs;
     if ((atOnce || due) && this.#startCommit()) worked = true;
     this.#passivate();
@@ -386,6 +384,10 @@ export class Node {
       });
     }
   }
+}
+
+function lagOf(owned: readonly OwnedPartition[]): number {
+  return owned.reduce((sum, { lagMessages }) => sum + lagMessages, 0);
 }
 
 function immediate(): Promise<void> {

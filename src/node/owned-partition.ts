@@ -54,7 +54,7 @@ export class OwnedPartition {
   }
 
   get lagMessages(): number {
-    return this.reader.pending + this.#waiting.length;
+    return this.reader.pending + this.reader.bufferedMessages + this.#waiting.length;
   }
 
   /** Takes what has come, within limits. Gives the number of messages. */

@@ -59,6 +59,8 @@ export interface Commit {
   readonly progress: Progress | undefined;
 }
 
+/** Actors that a sweep looks at in one step: it goes on from there at the next, so idle ones are found in time. */
+const SWEEP_VISITS = 50;
 const POSITION_INPUTS_MAX = 1_000;
 const POSITION_MS = 10_000;
 
@@ -309,7 +311,7 @@ export class Partition {
     this.#actors.passivate({
       untouchedSince: over ? this.#step : this.#step - options.idleSteps,
       snapshotCommit: options.snapshotCommit,
-      maxVisits: over ? this.#actors.size : 1_000,
+      maxVisits: over ? this.#actors.size : SWEEP_VISITS,
     });
   }
 

@@ -95,7 +95,8 @@ describe('NatsReader', () => {
     const startedMs = systemClock.monotonic();
     await jsm.streams.delete(subjects.engineStream);
     await follower.until(() => follower.reader.failure !== undefined);
-    expect(systemClock.monotonic() - startedMs).toBeLessThan(8_000);
+    // A request that reaches the server with the deletion is dropped unsaid: then it is missed by its heartbeats.
+    expect(systemClock.monotonic() - startedMs).toBeLessThan(15_000);
     expect(follower.reader.failure).toMatchObject({ code: 'GS_STREAM_LOST' });
     await expect(log.read(journal, 1, () => undefined)).rejects.toMatchObject({ code: 'GS_STREAM_LOST' });
     await expect(log.last(journal)).rejects.toMatchObject({ code: 'GS_STREAM_LOST' });

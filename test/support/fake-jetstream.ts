@@ -25,6 +25,8 @@ export class FakeJetStream {
   readonly madeAt: number[] = [];
   /** Requests that came, ever. */
   requested = 0;
+  /** Most requests under way at any one time. */
+  underWayMax = 0;
   /** Fails every creation of a consumer and every question about the stream while it is set. */
   refusal: Error | undefined;
   /** While true, messages are counted as given out and reach nobody. */
@@ -131,6 +133,7 @@ export class FakeJetStream {
         this.#tell(inbox, 503, '');
         return;
       }
+      this.underWayMax = Math.max(this.underWayMax, consumer.requests.length + 1);
       consumer.requests.push({ inbox, batch, bytes: max_bytes ?? Number.POSITIVE_INFINITY });
       this.#giveOut(name, consumer);
     });

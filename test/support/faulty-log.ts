@@ -147,6 +147,10 @@ class FaultyReader implements LogReader {
     this.#taken = taken;
   }
 
+  get bufferedMessages(): number {
+    return this.#inner.bufferedMessages;
+  }
+
   get bufferedBytes(): number {
     return this.#inner.bufferedBytes;
   }

@@ -114,6 +114,10 @@ class MemoryReader implements LogReader {
     this.#onClose = onClose;
   }
 
+  get bufferedMessages(): number {
+    return [...this.#waiting()].length;
+  }
+
   get bufferedBytes(): number {
     let bytes = 0;
     for (const message of this.#waiting()) bytes += message.payload.byteLength;

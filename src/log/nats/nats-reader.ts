@@ -12,6 +12,9 @@ export class NatsReader implements LogReader {
   #buffer: LogMessage[] = [];
   #consumer: OrderedConsumer | undefined;
   bufferedBytes = 0;
+  get bufferedMessages(): number {
+    return this.#buffer.length;
+  }
   failure: Error | undefined;
 
   /** @throws GroundswellError GS_STREAM_LOST, GS_LOG */

@@ -162,6 +162,7 @@ export class OrderedConsumer {
         connection,
         clock,
         subject: `${prefix}.CONSUMER.MSG.NEXT.${stream}.${name}`,
+        pending: this.pending,
         bytesMax: () => this.#watch.readerBytesMax,
       },
       {

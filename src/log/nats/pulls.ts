@@ -1,7 +1,8 @@
 /**
- * The requests to one pull consumer: keeps two of them under way while the receiver has room (P8), so that the server
- * always knows what to send next, and holds their messages to the order in which the consumer gave them out. When the
- * consumer turns out to be of no more use it says so once and falls silent; `ordered-consumer.ts` makes another.
+ * The requests to one pull consumer: keeps one under way while the receiver has room (P8), and two while there is more
+ * to come, so that the server always knows what to send next. Holds their messages to the order in which the consumer
+ * gave them out. When the consumer turns out to be of no more use it says so once and falls silent;
+ * `ordered-consumer.ts` makes another.
  */
 import type { Msg, NatsConnection } from 'nats';
 import type { Clock } from '../../core/clock.js';
@@ -12,6 +13,8 @@ export interface PullsOptions {
   readonly clock: Clock;
   /** Where requests of this consumer go. */
   readonly subject: string;
+  /** Messages that the consumer had to give out when it was made. */
+  readonly pending: number;
   /** Bytes that may be under way now for this reader, as the connection has them to give. */
   bytesMax(): number;
 }
@@ -32,7 +35,7 @@ const REQUEST_BYTES_MIN = 64 * 1024;
 /** More than one request ever brings: its bytes are what bounds it. */
 const BATCH_MAX = 50_000;
 const EXPIRES_MS = 30_000;
-const HEARTBEAT_MS = 5_000;
+const HEARTBEAT_MS = 2_000;
 /** Looks, a heartbeat apart, at a request that says nothing: two heartbeats at least are missing by then. */
 const SILENT_LOOKS_MAX = 3;
 /** A request that ends with nothing, sooner than this, is not ended by time. */
@@ -44,6 +47,7 @@ export class Pulls {
   /** Requests under way, with when they were sent, ms. */
   readonly #requests = new Map<PullRequest, number>();
   #consumerSeq = 0;
+  #pending: number;
   /** The next message is larger than a request is: it is asked for by itself. */
   #large = false;
   #stopped = false;
@@ -52,6 +56,7 @@ export class Pulls {
   constructor(options: PullsOptions, listener: PullsListener) {
     this.#options = options;
     this.#listener = listener;
+    this.#pending = options.pending;
     this.#cancelLook = options.clock.after(HEARTBEAT_MS, () => {
       this.#look();
     });
@@ -60,7 +65,7 @@ export class Pulls {
   /** Asks for more, if there is room. */
   fill(): void {
     const { connection, clock, subject } = this.#options;
-    while (!this.#stopped && this.#requests.size < (this.#large ? 1 : REQUESTS_MAX)) {
+    while (!this.#stopped && this.#requests.size < this.#requestsMax) {
       let underWay = 0;
       for (const request of this.#requests.keys()) underWay += request.bytesLeft;
       if (this.#listener.room() <= underWay) return;
@@ -86,6 +91,11 @@ export class Pulls {
     }
   }
 
+  /** One is enough to wait with, and all that a message larger than a request leaves room for. */
+  get #requestsMax(): number {
+    return this.#large || this.#pending === 0 ? 1 : REQUESTS_MAX;
+  }
+
   /** Listens no more. */
   stop(): void {
     this.#stopped = true;
@@ -100,8 +110,10 @@ export class Pulls {
       return;
     }
     this.#consumerSeq = delivery.consumerSeq;
+    this.#pending = delivery.pending;
     this.#large = false;
     this.#listener.message(message, delivery);
+    if (this.#requests.size < this.#requestsMax) this.fill();
   }
 
   #requestEnded(request: PullRequest, end: PullEnd): void {
