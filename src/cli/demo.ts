@@ -1,18 +1,15 @@
 /** `groundswell demo`: a node with a simulated city in it, live, and what one sees of it: a page, the terminal, or JSON lines. */
-import { createWriteStream } from 'node:fs';
-import { once } from 'node:events';
-import { finished } from 'node:stream/promises';
 import { Option, type Command } from 'commander';
 import { systemClock } from '../core/clock.js';
-import { GroundswellError, messageOf } from '../core/errors.js';
+import { GroundswellError } from '../core/errors.js';
 import type { Logger } from '../core/logger.js';
 import { Producer } from '../ingest/producer.js';
-import type { MarketEvent } from '../ingest/simulator/simulator.js';
 import { cityOptions } from './city-options.js';
 import { duration, speed, wholeNumber } from './command.js';
 import { DemoCity } from './demo-city.js';
 import { DemoPicture } from './demo-picture.js';
 import { ending } from './ending.js';
+import { EventFile } from './event-file.js';
 import { LiveScreen } from './live-screen.js';
 import { createLogger } from './log.js';
 import { printSummary } from './replay.js';
@@ -237,47 +234,5 @@ async function show(
     asked.release();
     telling();
     cancelEnd();
-  }
-}
-
-/** The events that were sent, one a line. */
-class EventFile {
-  readonly #path: string;
-  readonly #stream: ReturnType<typeof createWriteStream>;
-  #failure: unknown;
-
-  static async create(path: string): Promise<EventFile> {
-    const file = new EventFile(path);
-    try {
-      await once(file.#stream, 'open');
-    } catch (error) {
-      throw file.#broken(error);
-    }
-    return file;
-  }
-
-  private constructor(path: string) {
-    this.#path = path;
-    this.#stream = createWriteStream(path);
-    this.#stream.on('error', (error) => (this.#failure = error));
-  }
-
-  async write(events: readonly MarketEvent[]): Promise<void> {
-    if (this.#failure !== undefined) throw this.#broken(this.#failure);
-    const text = events.map((event) => `${JSON.stringify(event)}\n`).join('');
-    if (!this.#stream.write(text)) await once(this.#stream, 'drain');
-  }
-
-  async finish(): Promise<void> {
-    this.#stream.end();
-    await finished(this.#stream).catch((error: unknown) => {
-      throw this.#broken(error);
-    });
-  }
-
-  #broken(cause: unknown): GroundswellError {
-    return new GroundswellError('GS_OUTPUT', `${this.#path} cannot be written: ${messageOf(cause)}.`, {
-      cause,
-    });
   }
 }

@@ -39,7 +39,6 @@ export interface RunningNodeOptions extends Omit<
 export class RunningNode {
   readonly engine: Engine;
   readonly view: RegionView;
-  readonly checker: EventChecker;
   readonly latency: CommitLatency;
   /** Where its HTTP server answers. */
   readonly url: string;
@@ -84,46 +83,7 @@ export class RunningNode {
       view.finished.catch(fail);
 
       await options.beforeIntake?.(engine);
-      const checker = new EventChecker({ cover: new Cover(config.cover), nowMs: () => systemClock.now() });
-      const newProducer = (id: string): Producer =>
-        new Producer({
-          log,
-          subjects,
-          routes: registry.routes,
-          clock: systemClock,
-          partitions: config.partitions,
-          id,
-          mode: 'live',
-          outOfOrderBoundMs: config.outOfOrderBoundMs,
-          frameEvents: config.limits.frameEvents,
-        });
-      // A name of its own for each start: what it sent before it was sent by another.
-      const producer = new LiveProducer({
-        producer: newProducer(`http:${options.name}:${randomUUID().slice(0, 8)}`),
-        clock: systemClock,
-        outOfOrderBoundMs: config.outOfOrderBoundMs,
-      });
-      producer.start();
-      intake.add(() => producer.stop({ end: true }));
-      const pump = new RawPump({
-        log,
-        raw: engine.logOf(subjects.ingestStream),
-        subjects,
-        routes: registry.routes,
-        checker,
-        clock: systemClock,
-        partitions: config.partitions,
-        outOfOrderBoundMs: config.outOfOrderBoundMs,
-        frameEvents: config.limits.frameEvents,
-        writer: randomUUID(),
-      });
-      intake.add(async () => {
-        await pump.stop();
-        // Nobody else takes raw events of this region: their time need not be waited for.
-        if (options.ends === true) await sayLastWord(newProducer('ingest'));
-      });
-      pump.start();
-
+      const { producer, checker } = openIntake(engine, options, intake);
       const covers = await otherCovers(config.name);
       const http = await startHttp({
         ...options.http,
@@ -155,7 +115,7 @@ export class RunningNode {
         },
       });
       rest.add(() => http.close());
-      return new RunningNode({ engine, view, checker, latency, url: http.url, failed, intake, rest, begin });
+      return new RunningNode({ engine, view, latency, url: http.url, failed, intake, rest, begin });
     } catch (error) {
       await intake.close().catch(() => undefined);
       await rest.close().catch(() => undefined);
@@ -166,7 +126,6 @@ export class RunningNode {
   private constructor(parts: {
     engine: Engine;
     view: RegionView;
-    checker: EventChecker;
     latency: CommitLatency;
     url: string;
     failed: Promise<never>;
@@ -176,7 +135,6 @@ export class RunningNode {
   }) {
     this.engine = parts.engine;
     this.view = parts.view;
-    this.checker = parts.checker;
     this.latency = parts.latency;
     this.url = parts.url;
     this.failed = parts.failed;
@@ -199,6 +157,41 @@ export class RunningNode {
       await this.#rest.close();
     }
   }
+}
+
+/** What takes events from outside: over HTTP, and on subjects. */
+function openIntake(
+  engine: Engine,
+  { name, ends = false }: RunningNodeOptions,
+  intake: Opened,
+): { producer: LiveProducer; checker: EventChecker } {
+  const { config, log, subjects, registry } = engine;
+  const { partitions, outOfOrderBoundMs, limits, cover } = config;
+  const clock = systemClock;
+  const checker = new EventChecker({ cover: new Cover(cover), nowMs: () => clock.now() });
+  const common = {
+    log,
+    subjects,
+    routes: registry.routes,
+    clock,
+    partitions,
+    outOfOrderBoundMs,
+    frameEvents: limits.frameEvents,
+  };
+  const newProducer = (id: string): Producer => new Producer({ ...common, id, mode: 'live' });
+  // A name of its own for each start: what it sent before it was sent by another.
+  const id = `http:${name}:${randomUUID().slice(0, 8)}`;
+  const producer = new LiveProducer({ producer: newProducer(id), clock, outOfOrderBoundMs });
+  producer.start();
+  intake.add(() => producer.stop({ end: true }));
+  const pump = new RawPump({ ...common, raw: engine.logOf(subjects.ingestStream), checker, writer: randomUUID() });
+  pump.start();
+  intake.add(async () => {
+    await pump.stop();
+    // Nobody else takes raw events of this region: their time need not be waited for.
+    if (ends) await sayLastWord(newProducer('ingest'));
+  });
+  return { producer, checker };
 }
 
 async function sayLastWord(producer: Producer): Promise<void> {

@@ -30,6 +30,8 @@ export interface NodeLimits {
   readonly batchBytesMax: number;
   /** Timers that fire in one turn, over all partitions: a minute that closes leaves room for what comes meanwhile. */
   readonly turnTimersMax: number;
+  /** The same in time, ms: a turn ends soon after it, however much there is to close. */
+  readonly turnTimersMs: number;
   /** Actors in memory, over all partitions of the node. */
   readonly residentActorsMax: number;
   /** Steps after which an untouched actor is passivated. */
@@ -42,6 +44,8 @@ export interface NodeLimits {
    * is gathered costs less. Otherwise a commit follows as soon as the last one is acknowledged.
    */
   readonly commitEveryMs: number;
+  /** While a minute closes, commits are at least so far apart, ms: cells are told by many, a little each time. */
+  readonly closingCommitEveryMs: number;
   /** Input messages that were not taken yet: with more of them, the node counts as behind. */
   readonly behindMessages: number;
   /** Attempts to store a commit before the node gives up. */
@@ -57,11 +61,13 @@ export const DEFAULT_LIMITS: NodeLimits = {
   uncommittedEventsMax: 50_000,
   batchBytesMax: 16 * 1024 * 1024,
   turnTimersMax: 2_000,
+  turnTimersMs: 15,
   residentActorsMax: 1_000_000,
   idleSteps: 10_000,
   pendingSnapshotActorsMax: 500_000,
-  snapshotEveryMs: 1_000,
+  snapshotEveryMs: 5_000,
   commitEveryMs: 200,
+  closingCommitEveryMs: 50,
   behindMessages: 64,
   commitAttemptsMax: 30,
   tickMs: 200,
@@ -82,6 +88,8 @@ export interface NodeOptions {
 }
 
 const RETENTION_EVERY_MS = 60_000;
+/** Timers that fire between two looks at the clock. */
+const TIMERS_BITE = 200;
 
 export class Node {
   readonly stats: NodeStats = {
@@ -109,7 +117,9 @@ export class Node {
   #held: EncodedCommit[] = [];
   #state: NodeState = 'starting';
   #clockBehindMs = 0;
-  /** Whose turn it is to close first: timers are shared out in turn. */
+  /** No replay was attached at the last look. */
+  #live = true;
+  /** Whose turn it is to close first; until it has closed. */
   #first = 0;
   #stopping = false;
   #failure: Error | undefined;
@@ -269,23 +279,44 @@ export class Node {
     let worked = false;
     let timersLeft = this.#limits.turnTimersMax;
     let live = true;
+    let closing = false;
+    const { clock } = this.#options;
+    // Nobody waits for a replay's next value: what it closes, it closes in large pieces.
+    const deadlineMs = this.#live ? clock.monotonic() + this.#limits.turnTimersMs : Number.POSITIVE_INFINITY;
     const owned = [...this.#owned.values()];
-    this.#first = (this.#first + 1) % Math.max(1, owned.length);
+    // One partition after the other: then what it tells others about a minute goes out in a commit or two, and is merged.
+    if (owned[this.#first]?.partition.moreDue !== true)
+      this.#first = (this.#first + 1) % Math.max(1, owned.length);
     for (let i = 0; i < owned.length; i++) {
       const one = owned[(this.#first + i) % owned.length]!;
       if (!this.#snapshotter.full && one.takeInput(this.#limits, wallMs, this.stats) > 0) worked = true;
-      timersLeft -= one.partition.advance(wallMs, timersLeft);
+      // Whose turn it is closes something in every turn, however long input took.
+      const untilMs = i === 0 ? Math.max(deadlineMs, clock.monotonic() + 1) : deadlineMs;
+      timersLeft -= this.#advance(one.partition, wallMs, timersLeft, untilMs);
       this.stats.steps++;
-      if (one.partition.moreDue) worked = true;
+      if (one.partition.moreDue) closing = true;
       live &&= one.partition.live;
     }
+    this.#live = live;
     // While there is more to take, gather: an actor that changes again is then committed once. Unless somebody waits.
-    const atOnce = !worked || (live && lagOf(owned) <= this.#limits.behindMessages);
-    const due = this.#options.clock.monotonic() - this.#committedAtMs >= this.#limits.commitEveryMs;
-    if ((atOnce || due) && this.#startCommit()) worked = true;
+    const prompt = live && lagOf(owned) <= this.#limits.behindMessages;
+    const { commitEveryMs, closingCommitEveryMs } = this.#limits;
+    const everyMs = !prompt ? commitEveryMs : closing ? Math.min(commitEveryMs, closingCommitEveryMs) : 0;
+    const due = clock.monotonic() - this.#committedAtMs >= everyMs;
+    if (closing) worked = true;
+    if ((!worked || due) && this.#startCommit()) worked = true;
     this.#passivate();
     this.#tend();
     return worked;
+  }
+
+  /** Lets time pass in a partition, a bite at a time, as far as the turn's share goes. Gives how many timers fired. */
+  #advance(partition: Partition, wallMs: number, timersMax: number, deadlineMs: number): number {
+    const late = (): boolean => this.#options.clock.monotonic() >= deadlineMs;
+    let fired = partition.advance(wallMs, late() ? 0 : Math.min(TIMERS_BITE, timersMax));
+    while (partition.moreDue && fired > 0 && fired < timersMax && !late())
+      fired += partition.advance(wallMs, Math.min(TIMERS_BITE, timersMax - fired));
+    return fired;
   }
 
   /** Sends what the partitions have to commit; what does not fit the batch is held for the next. */
