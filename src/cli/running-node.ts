@@ -184,7 +184,12 @@ function openIntake(
   const producer = new LiveProducer({ producer: newProducer(id), clock, outOfOrderBoundMs });
   producer.start();
   intake.add(() => producer.stop({ end: true }));
-  const pump = new RawPump({ ...common, raw: engine.logOf(subjects.ingestStream), checker, writer: randomUUID() });
+  const pump = new RawPump({
+    ...common,
+    raw: engine.logOf(subjects.ingestStream),
+    checker,
+    writer: randomUUID(),
+  });
   pump.start();
   intake.add(async () => {
     await pump.stop();

@@ -257,7 +257,9 @@ describe('Partition: messages, stages and marks', () => {
     const driven = new Driven(BOTH);
     expect((await driven.step([tick('k0', 10)], MINUTE - 1))!.marks).toBeUndefined();
     expect((await driven.step([], 2 * MINUTE + 30_000))!.marks).toEqual([2 * MINUTE, 2 * MINUTE]);
-    expect((await driven.step([tick('k0', 2 * MINUTE + 50_000)], 2 * MINUTE + 40_000))!.marks).toBeUndefined();
+    expect(
+      (await driven.step([tick('k0', 2 * MINUTE + 50_000)], 2 * MINUTE + 40_000))!.marks,
+    ).toBeUndefined();
     expect(driven.commits.at(-1)!.entry.control.watermarkMs).toBe(2 * MINUTE + 40_000);
   });
 
