@@ -5,8 +5,11 @@ import { Presets, SingleBar } from 'cli-progress';
 import { systemClock } from '../core/clock.js';
 import type { ReplayProgress } from './replay-run.js';
 
-export const colors = createColors(process.stdout.isTTY && process.env['NO_COLOR'] === undefined);
-export const errorColors = createColors(process.stderr.isTTY && process.env['NO_COLOR'] === undefined);
+// Told outright: left to itself the library colours pipes too, where CI is set.
+const coloured = (stream: { readonly isTTY?: boolean }): boolean =>
+  stream.isTTY === true && process.env['NO_COLOR'] === undefined;
+export const colors = createColors(coloured(process.stdout));
+export const errorColors = createColors(coloured(process.stderr));
 
 export function say(line: string): void {
   process.stdout.write(`${line}\n`);

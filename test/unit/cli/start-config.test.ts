@@ -51,7 +51,7 @@ describe('what a node is started with', () => {
       region: 'sf',
       name: 'node-7.example',
       data: join(cwd, 'data/sf'),
-      nats: { servers: [] },
+      nats: { servers: [], replicas: 1 },
       http: { host: '127.0.0.1', port: 7380 },
       log: { level: 'info', format: 'auto' },
       readyLagMax: 1_000,
@@ -87,6 +87,7 @@ describe('what a node is started with', () => {
       'nats.url': ['nats://a:1', 'nats://b:1', 'nats://c:1'],
       'nats.user': ['-', 'b', 'c'],
       'nats.password': ['-', 'b', 'c'],
+      'nats.replicas': ['-', '3', '5'],
       'http.host': ['127.0.0.2', '127.0.0.3', '127.0.0.4'],
       'http.port': ['1', '2', '3'],
       'log.level': ['debug', 'warn', 'error'],
@@ -178,8 +179,19 @@ describe('what a node is started with', () => {
 });
 
 describe('nats-servers', () => {
-  const nats = async (given: Given): Promise<unknown> =>
-    (await load({ ...given, words: ['--region', 'sf', ...(given.words ?? [])] })).config.nats;
+  const nats = async (given: Given): Promise<unknown> => {
+    const { replicas, ...rest } = (
+      await load({ ...given, words: ['--region', 'sf', ...(given.words ?? [])] })
+    ).config.nats;
+    expect(replicas).toBe(1);
+    return rest;
+  };
+
+  it('keep 1, 3 or 5 copies of each stream', async () => {
+    const words = ['--region', 'sf'];
+    expect((await load({ words, env: { GROUNDSWELL_NATS_REPLICAS: '3' } })).config.nats.replicas).toBe(3);
+    await expect(load({ words, env: { GROUNDSWELL_NATS_REPLICAS: '2' } })).rejects.toThrow(/is 1, 3 or 5/);
+  });
 
   it('are one URL or several, with or without a scheme', async () => {
     expect(await nats({ words: ['--nats', '127.0.0.1:4222'] })).toEqual({
