@@ -57,20 +57,13 @@ async function start(config: StartConfig, warnings: readonly string[]): Promise<
 }
 
 function open(config: StartConfig, logger: Logger): Promise<RunningNode> {
-  const { servers, credentials, replicas, ...access } = config.nats;
+  const { servers, replicas, ...access } = config.nats;
   return RunningNode.open({
     region: config.region,
     name: config.name,
     configFile: config.regionFile,
     dataDir: config.data,
-    nats:
-      servers.length === 0
-        ? undefined
-        : {
-            ...defined(access),
-            ...(credentials === undefined ? {} : { credentialsFile: credentials }),
-            url: servers.join(','),
-          },
+    nats: servers.length === 0 ? undefined : { ...access, url: servers.join(',') },
     // The embedded server is one.
     ...(servers.length === 0 ? {} : { replicas }),
     http: config.http,
@@ -86,11 +79,4 @@ function open(config: StartConfig, logger: Logger): Promise<RunningNode> {
       logger.info({}, line);
     },
   });
-}
-
-/** Without the keys that are not set. */
-function defined<T extends object>(values: T): { [K in keyof T]: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as {
-    [K in keyof T]: Exclude<T[K], undefined>;
-  };
 }

@@ -461,6 +461,17 @@ describe('connectNats', () => {
     }
   });
 
+  it('a server that does not offer TLS is refused where the URL asks for it', async () => {
+    const plain = await PlainServer.start(binary, 'listen: "127.0.0.1:-1"\njetstream { store_dir: STORE }');
+    try {
+      const error = await refusalOf(connectNats({ url: plain.url.replace('nats:', 'tls:') }, 'test'));
+      expect(error.code).toBe('GS_NATS_CONNECT');
+      expect(error.message).toContain('TLS');
+    } finally {
+      await plain.stop();
+    }
+  });
+
   it('nothing listening is GS_NATS_CONNECT, and the message hides the secrets of the URL', async () => {
     const port = await unusedPort();
     const error = await refusalOf(connectNats({ url: `nats://me:secret@127.0.0.1:${port}` }, 'test'));

@@ -218,6 +218,37 @@ describe('groundswell start', () => {
     TEST_MS,
   );
 
+  it(
+    'with a server elsewhere it proves who it is: by user and password, and by a credentials file',
+    async () => {
+      const dataDir = newFolder();
+      mkdirSync(dataDir);
+      const server = await startEmbeddedServer({ dataDir, binary, clock: systemClock });
+      try {
+        const env = { NATS_USER: server.user, NATS_PASSWORD: server.password };
+        const node = await RunningStart.open(sandbox, newFolder(), ['--nats', server.url], env);
+        expect((await node.status()).nats).toMatchObject({ embedded: false, connected: true });
+        expect((await node.post([ping('d-1', 'open')])).body.accepted).toBe(1);
+        expect((await node.stop()).code).toBe(0);
+        // A file that is none is looked at, and refused: it does not go on as an analyst.
+        const creds = join(sandbox.folder, 'none.creds');
+        writeFileSync(creds, 'no credentials');
+        refusedClearly(
+          await sandbox.run([
+            ...['start', '--region', 'sf', '--data', newFolder(), '--http', '0'],
+            ...['--nats', server.url, '--creds', creds],
+          ]),
+          2,
+          'GS_NATS_AUTH',
+          /none\.creds/,
+        );
+      } finally {
+        await server.stop();
+      }
+    },
+    TEST_MS,
+  );
+
   it('without a region, with an unknown one, and with a faulty file it ends with exit code 2', async () => {
     refusedClearly(
       await sandbox.run(['start'], { GROUNDSWELL_REGION: undefined }),

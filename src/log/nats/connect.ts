@@ -42,8 +42,9 @@ const API_TIMEOUT_MS = 20_000;
 export async function openConnection(target: NatsTarget, name: string): Promise<NatsConnection> {
   const where = withoutSecrets(target.url);
   const proof = proofOf(target);
+  let connection: NatsConnection;
   try {
-    return await connect({
+    connection = await connect({
       servers: serversOf(target.url).map(({ address }) => address),
       name,
       timeout: CONNECT_TIMEOUT_MS,
@@ -61,6 +62,17 @@ export async function openConnection(target: NatsTarget, name: string): Promise<
       cause: error,
     });
   }
+  // The library speaks TLS to whoever offers it, and plainly to all others, whatever the URL says.
+  const offersTls = connection.info?.tls_required === true || connection.info?.tls_available === true;
+  if (offersTls || !serversOf(target.url).some(({ address }) => /^tls:/i.test(address))) return connection;
+  await connection.close();
+  throw new GroundswellError(
+    'GS_NATS_CONNECT',
+    `nats-server at ${where} does not offer TLS, and the URL asks for it.`,
+    {
+      remedy: 'Set TLS up on the server, or write nats:// where the network is trusted.',
+    },
+  );
 }
 
 /**
