@@ -84,8 +84,14 @@ describe('groundswell start', () => {
         },
         { deadlineMs: 90_000, pollMs: 200 },
       );
-      const region = await node.get<{ rows: Record<string, Row> }>('/v1/features/region');
-      expect(region.body.rows['1m']!.features['requests']).toBe(1);
+      await until(
+        'the region’s row, which comes after its cells’',
+        async () => {
+          const { body: region } = await node.get<{ rows: Record<string, Row> }>('/v1/features/region');
+          return region.rows?.['1m']?.features['requests'] === 1;
+        },
+        { pollMs: 50 },
+      );
       const { node: status } = await node.status();
       expect(status.state).toBe('running');
       expect(

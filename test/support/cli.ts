@@ -104,10 +104,15 @@ export class Sandbox {
       });
   }
 
-  /** Waits until nothing runs in this sandbox any more; fails with the names of what stays. */
+  /**
+   * Waits until nothing runs in this sandbox any more; fails with the names of what stays, and ends what it started
+   * itself, so that one failure isn't the next test's too.
+   */
   async quiet(): Promise<void> {
     await until('nothing is left running', () => this.processes().length === 0, { pollMs: 20 }).catch(() => {
-      throw new Error(`left running: ${this.processes().join('; ')}`);
+      const left = this.processes().join('; ');
+      for (const child of this.#running) child.kill('SIGKILL');
+      throw new Error(`left running: ${left}`);
     });
   }
 
