@@ -6,9 +6,8 @@
 import { defineActor, type ActorContext, type Behaviour, type Tally } from '../src/index.js';
 import { tellLive } from './live.js';
 import { DRIVERS_AT, market, MINUTE_MS } from './market.js';
+import { PingLog, type Ping, type Status } from './ping-log.js';
 
-type Status = 'open' | 'enroute' | 'ontrip' | 'offline';
-const STATUSES: readonly Status[] = ['open', 'enroute', 'ontrip', 'offline'];
 const MS_AT: Readonly<Record<Status, number>> = {
   open: market.index.open_ms,
   enroute: market.index.enroute_ms,
@@ -19,27 +18,16 @@ const MS_AT: Readonly<Record<Status, number>> = {
 /** What a driver of a status is to those who look now. */
 const SHOWN_AS = { open: 'open', enroute: 'enroute', ontrip: 'busy' } as const;
 
-interface Ping {
-  readonly ts: number;
-  readonly status: Status;
-  readonly cell: string;
-}
-
 interface DriverState {
-  /** The last ping of a sealed minute: it may still hold. */
-  last: Ping | undefined;
-  /** Pings of minutes that are not sealed yet, in (ts, arrival) order. */
-  pings: Ping[];
+  /** The last ping of a sealed minute, if there is one: it may still hold. */
+  last: PingLog;
+  /** Pings of minutes that are not sealed yet. */
+  readonly pings: PingLog;
   /** The live view of the newest ping's cell counts this driver. */
   shown: boolean;
 }
 
-/**
- * Pings as they are stored: whether the first is the one that still holds and whether the newest is shown, then for each
- * ping its time since the one before and its status in one number, and its cell where that changed. A driver is stored
- * with every commit, so its size is the size of the journal.
- */
-type StoredPings = (number | string)[];
+type StoredDriver = [shown: boolean, last: Uint8Array, pings: Uint8Array];
 
 export interface DriverOptions {
   /** How long a ping holds when no other comes, ms. */
@@ -93,29 +81,26 @@ export function driver({ presenceMs, live }: DriverOptions): Behaviour<DriverSta
       if (toMs === endMs && ping.status === 'open') n[market.index.open_end]! += 1;
       if (!touched.includes(ping.cell)) touched.push(ping.cell);
     };
-    let taken = 0;
-    for (const ping of state.pings) {
-      if (ping.ts >= endMs) break;
-      taken++;
-      if (state.last !== undefined) {
-        hold(state.last, ping.ts);
-        if (ping.status === 'ontrip' && state.last.status !== 'ontrip')
+    let last = state.last.newest;
+    for (const ping of state.pings.takeBefore(endMs)) {
+      if (last !== undefined) {
+        hold(last, ping.ts);
+        if (ping.status === 'ontrip' && last.status !== 'ontrip')
           tallyOf(ping.cell).n[market.index.pickups]! += 1;
-        if (ping.status === 'open' && state.last.status === 'ontrip')
+        if (ping.status === 'open' && last.status === 'ontrip')
           tallyOf(ping.cell).n[market.index.dropoffs]! += 1;
       }
-      state.last = ping;
+      last = ping;
     }
-    state.pings.splice(0, taken);
-    const { last } = state;
     if (last !== undefined) hold(last, endMs);
+    if (last !== state.last.newest) state.last = new PingLog([last!]);
     carryDistinct(touched, DRIVERS_AT, (cell, counter) => {
       tallyOf(cell).n[counter]! += 1;
     });
     for (const [cell, tally] of cells) ctx.send('cell', cell, 'add', startMs, tally);
 
     const holds = last !== undefined && last.status !== 'offline' && last.ts + presenceMs > endMs;
-    const nextMs = holds ? endMs : state.pings[0]?.ts;
+    const nextMs = holds ? endMs : state.pings.list()[0]?.ts;
     if (nextMs !== undefined) ctx.schedule('seal', minuteEnd(nextMs));
     else hide(state, ctx, last, startMs);
   }
@@ -123,12 +108,15 @@ export function driver({ presenceMs, live }: DriverOptions): Behaviour<DriverSta
   return defineActor<DriverState>({
     type: 'driver',
     sends: ['cell', { to: 'live', async: true }],
-    state: () => ({ last: undefined, pings: [], shown: false }),
+    state: () => ({ last: new PingLog(), pings: new PingLog(), shown: false }),
     store: {
-      encode: storePings,
-      decode: (stored) => loadPings(stored as StoredPings),
+      encode: ({ last, pings, shown }): StoredDriver => [shown, last.bytes, pings.bytes],
+      decode(stored) {
+        const [shown, last, pings] = stored as StoredDriver;
+        return { last: PingLog.from(last), pings: PingLog.from(pings), shown };
+      },
     },
-    look: ({ last, pings, shown }) => ({ last, pings, shown }),
+    look: ({ last, pings, shown }) => ({ last: last.newest, pings: pings.list(), shown }),
     events: {
       'driver.location': {
         key: 'driverId',
@@ -138,9 +126,9 @@ export function driver({ presenceMs, live }: DriverOptions): Behaviour<DriverSta
             ctx.late(event);
             return;
           }
-          const before = state.pings.at(-1) ?? state.last;
+          const before = state.pings.newest ?? state.last.newest;
           const ping: Ping = { ts: event.ts, status: event['status'] as Status, cell: event.cell! };
-          insertByTime(state.pings, ping);
+          state.pings.add(ping);
           if (before === undefined || ping.ts >= before.ts) show(state, ctx, before, ping);
           const dueMs = ctx.due('seal');
           if (dueMs === undefined || sealMs < dueMs) ctx.schedule('seal', sealMs);
@@ -158,14 +146,6 @@ function change(status: Status, by: 1 | -1): { open?: number; enroute?: number; 
 /** End of the minute that holds a time. */
 export function minuteEnd(ts: number): number {
   return (Math.floor(ts / MINUTE_MS) + 1) * MINUTE_MS;
-}
-
-/** Inserts behind all that are not later: equal times keep their order of arrival. */
-function insertByTime<T extends { readonly ts: number }>(list: T[], item: T): void {
-  let i = list.length;
-  while (i > 0 && list[i - 1]!.ts > item.ts) i--;
-  if (i === list.length) list.push(item);
-  else list.splice(i, 0, item);
 }
 
 /**
@@ -190,40 +170,4 @@ export function carryDistinct(
 function isFirstWithPrefix(cells: readonly string[], i: number, length: number): boolean {
   for (let j = 0; j < i; j++) if (cells[j]!.startsWith(cells[i]!.slice(0, length))) return false;
   return true;
-}
-
-const HAS_LAST = 1;
-const IS_SHOWN = 2;
-const MOVED = 4;
-const CODES = 8;
-
-function storePings({ last, pings, shown }: DriverState): StoredPings {
-  const stored: StoredPings = [(last === undefined ? 0 : HAS_LAST) + (shown ? IS_SHOWN : 0)];
-  let ts = 0;
-  let cell = '';
-  for (const ping of last === undefined ? pings : [last, ...pings]) {
-    const moved = ping.cell !== cell;
-    stored.push((ping.ts - ts) * CODES + (moved ? MOVED : 0) + STATUSES.indexOf(ping.status));
-    if (moved) stored.push(ping.cell);
-    ({ ts, cell } = ping);
-  }
-  return stored;
-}
-
-function loadPings(stored: StoredPings): DriverState {
-  const pings: Ping[] = [];
-  let ts = 0;
-  let cell = '';
-  for (let i = 1; i < stored.length; i++) {
-    const code = stored[i] as number;
-    ts += Math.floor(code / CODES);
-    if ((code & MOVED) !== 0) cell = stored[++i] as string;
-    pings.push({ ts, status: STATUSES[code & 3]!, cell });
-  }
-  const flags = stored[0] as number;
-  return {
-    last: (flags & HAS_LAST) !== 0 ? pings.shift() : undefined,
-    pings,
-    shown: (flags & IS_SHOWN) !== 0,
-  };
 }

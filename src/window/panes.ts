@@ -4,20 +4,20 @@
  *
  * Source for panes: Li, Maier, Tufte, Papadimos, Tucker: No pane, no gain, SIGMOD Record 2005.
  */
+import { Packr } from 'msgpackr';
 import { addTally, copyTally, type Tally } from './tally.js';
 
 export interface StoredPanes {
-  /** [start, counters, sketch?] of each pane; starts in panes since 1970. */
-  readonly p: [number, number[], number[]?][];
+  /** [start, packed tally] of each pane; starts in panes since 1970. */
+  readonly p: [number, Uint8Array][];
   /** Revisions above 0, as flat triples: size in panes, end in panes, revision. */
   readonly r: number[];
 }
 
 export class Panes {
   readonly #paneMs: number;
-  readonly #byStart = new Map<number, Tally>();
-  /** Panes as they are stored, until they change: most are closed and never do. */
-  readonly #stored = new Map<number, StoredPanes['p'][number]>();
+  /** Packed from when it was stored until it changes: most are closed and never do. */
+  readonly #byStart = new Map<number, Tally | Uint8Array>();
   readonly #revisions = new Map<string, number>();
   /** Running sums per window size, valid for windows that end at `#sumsEndMs`. Derived: never stored. */
   #sums = new Map<number, Tally>();
@@ -32,26 +32,25 @@ export class Panes {
   }
 
   get(startMs: number): Tally | undefined {
-    return this.#byStart.get(startMs);
+    const pane = this.#byStart.get(startMs);
+    return pane instanceof Uint8Array ? unpackTally(pane) : pane;
   }
 
   /** Panes by their start, oldest first. */
   list(): [startMs: number, tally: Tally][] {
-    return [...this.#byStart].sort(([a], [b]) => a - b);
+    return [...this.#byStart.keys()].sort((a, b) => a - b).map((startMs) => [startMs, this.get(startMs)!]);
   }
 
   /** Adds to the pane that starts at a time. */
   add(startMs: number, tally: Tally): void {
-    const pane = this.#byStart.get(startMs);
-    this.#stored.delete(startMs);
-    if (pane === undefined) this.#byStart.set(startMs, copyTally(tally));
-    else addTally(pane, tally);
+    const pane = this.get(startMs);
+    this.#byStart.set(startMs, pane === undefined ? copyTally(tally) : addTally(pane, tally));
     if (startMs < this.#sumsEndMs) this.#sumsEndMs = Number.NaN;
   }
 
   /** The tally of the window of a size that ends at a time. Not to be changed: it may be the running sum itself. */
   windowEnding(endMs: number, sizeMs: number): Tally | undefined {
-    if (sizeMs === this.#paneMs) return this.#byStart.get(endMs - sizeMs);
+    if (sizeMs === this.#paneMs) return this.get(endMs - sizeMs);
     if (endMs !== this.#sumsEndMs) return this.sumOf(endMs, sizeMs);
     return this.#sums.get(sizeMs);
   }
@@ -67,8 +66,8 @@ export class Panes {
         this.#sums.set(sizeMs, this.sumOf(endMs, sizeMs));
         continue;
       }
-      const entering = this.#byStart.get(endMs - this.#paneMs);
-      const leaving = this.#byStart.get(endMs - this.#paneMs - sizeMs);
+      const entering = this.get(endMs - this.#paneMs);
+      const leaving = this.get(endMs - this.#paneMs - sizeMs);
       if (entering !== undefined) addTally(sum, entering);
       if (leaving !== undefined) addTally(sum, leaving, -1);
     }
@@ -79,7 +78,7 @@ export class Panes {
   sumOf(endMs: number, sizeMs: number): Tally {
     const sum: Tally = { n: [] };
     for (let startMs = endMs - sizeMs; startMs < endMs; startMs += this.#paneMs) {
-      const pane = this.#byStart.get(startMs);
+      const pane = this.get(startMs);
       if (pane !== undefined) addTally(sum, pane);
     }
     return sum;
@@ -110,11 +109,7 @@ export class Panes {
 
   /** Drops panes that start before a time, and revisions of windows that ended before it. */
   prune(beforeMs: number): void {
-    for (const start of this.#byStart.keys()) {
-      if (start >= beforeMs) continue;
-      this.#byStart.delete(start);
-      this.#stored.delete(start);
-    }
+    for (const start of this.#byStart.keys()) if (start < beforeMs) this.#byStart.delete(start);
     if (this.#revisions.size === 0) return;
     for (const key of this.#revisions.keys()) {
       if (Number(key.slice(key.indexOf(':') + 1)) * this.#paneMs < beforeMs) this.#revisions.delete(key);
@@ -123,10 +118,10 @@ export class Panes {
 
   store(): StoredPanes {
     const p: StoredPanes['p'] = [];
-    for (const [start, tally] of this.#byStart) {
-      let stored = this.#stored.get(start);
-      if (stored === undefined) this.#stored.set(start, (stored = storePane(start / this.#paneMs, tally)));
-      p.push(stored);
+    for (const [start, pane] of this.#byStart) {
+      const packed = pane instanceof Uint8Array ? pane : packTally(pane);
+      if (packed !== pane) this.#byStart.set(start, packed);
+      p.push([start / this.#paneMs, packed]);
     }
     const r: number[] = [];
     for (const [key, revision] of this.#revisions) r.push(...key.split(':').map(Number), revision);
@@ -135,8 +130,7 @@ export class Panes {
 
   static from(stored: StoredPanes, paneMs: number): Panes {
     const panes = new Panes(paneMs);
-    for (const [start, n, q] of stored.p)
-      panes.#byStart.set(start * paneMs, q === undefined ? { n } : { n, q });
+    for (const [start, packed] of stored.p) panes.#byStart.set(start * paneMs, Uint8Array.from(packed));
     for (let i = 0; i < stored.r.length; i += 3)
       panes.#revisions.set(`${stored.r[i]!}:${stored.r[i + 1]!}`, stored.r[i + 2]!);
     return panes;
@@ -149,7 +143,15 @@ function withoutTrailingZeros(n: readonly number[]): number[] {
   return n.slice(0, length);
 }
 
-function storePane(start: number, { n, q }: Tally): StoredPanes['p'][number] {
+const packr = new Packr({ useRecords: false });
+
+function packTally({ n, q }: Tally): Uint8Array {
   const counters = withoutTrailingZeros(n);
-  return q === undefined || q.length === 0 ? [start, counters] : [start, counters, [...q]];
+  // Of its own size: what msgpackr gives is a piece of something larger, and would keep all of it.
+  return Uint8Array.from(packr.pack(q === undefined || q.length === 0 ? [counters] : [counters, q]));
+}
+
+function unpackTally(packed: Uint8Array): Tally {
+  const [n, q] = packr.unpack(packed) as [number[], number[]?];
+  return q === undefined ? { n } : { n, q };
 }
