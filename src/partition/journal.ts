@@ -8,7 +8,7 @@ import type { ActorId } from '../core/ids.js';
 import type { ActorChange } from './actor-table.js';
 import type { ProducerState } from './watermark.js';
 
-export const JOURNAL_FORMAT = 1;
+export const JOURNAL_FORMAT = 2;
 
 /** All that a partition is, besides its actors. */
 export interface Control {
@@ -28,6 +28,23 @@ export interface Control {
   readonly counters: ReadonlyMap<string, number>;
   /** Wall time of the step, ms UTC. */
   readonly wallMs: number;
+  /** Counts the owners of the partition, from 1: whoever takes it commits an entry with the next epoch first (P1). */
+  readonly epoch: number;
+  /** Set in an owner's last entry: the node, by its id, that may take the partition now. */
+  readonly handedTo: string | undefined;
+  /** The base snapshot that is good together with the journal from there on; undefined while there is none. */
+  readonly base: BasePointer | undefined;
+}
+
+/** Where a base snapshot is, and of what it is a copy. */
+export interface BasePointer {
+  /** Name in the object store. */
+  readonly name: string;
+  /** Log sequence of the last journal message that it holds. */
+  readonly journalSeq: number;
+  /** Wall time at which it was made, ms UTC. */
+  readonly madeAtMs: number;
+  readonly bytes: number;
 }
 
 export interface JournalEntry {
@@ -45,6 +62,9 @@ type StoredControl = [
   closed: readonly number[],
   counters: [string, number][],
   wallMs: number,
+  epoch: number,
+  handedTo: string | null,
+  base: [name: string, journalSeq: number, madeAtMs: number, bytes: number] | null,
 ];
 type StoredChange = [id: ActorId, bytes: Uint8Array | null, timed: boolean];
 type StoredFrame = [
@@ -151,6 +171,7 @@ function expectFormat(format: number): void {
 }
 
 function toStored(control: Control): StoredControl {
+  const { base } = control;
   return [
     control.writer,
     control.commit,
@@ -168,11 +189,15 @@ function toStored(control: Control): StoredControl {
     control.closed,
     [...control.counters],
     control.wallMs,
+    control.epoch,
+    control.handedTo ?? null,
+    base === undefined ? null : [base.name, base.journalSeq, base.madeAtMs, base.bytes],
   ];
 }
 
 function fromStored(stored: StoredControl): Control {
-  const [writer, commit, inputSeq, watermarkMs, producers, marks, closed, counters, wallMs] = stored;
+  const [writer, commit, inputSeq, watermarkMs, producers, marks, closed, counters, wallMs, ...more] = stored;
+  const [epoch, handedTo, base] = more;
   return {
     writer,
     commit,
@@ -188,5 +213,9 @@ function fromStored(stored: StoredControl): Control {
     closed,
     counters: new Map(counters),
     wallMs,
+    epoch,
+    handedTo: handedTo ?? undefined,
+    base:
+      base === null ? undefined : { name: base[0], journalSeq: base[1], madeAtMs: base[2], bytes: base[3] },
   };
 }

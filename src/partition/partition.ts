@@ -13,7 +13,7 @@ import type { ActorView } from './actor-view.js';
 import { ActorTable, type ActorSource, type Resident } from './actor-table.js';
 import { Dispatcher } from './dispatcher.js';
 import { decodeEventFrame, decodeMailFrame, type MailMessage, type RefusedEvent } from './frame.js';
-import type { Control, JournalEntry } from './journal.js';
+import type { BasePointer, Control, JournalEntry } from './journal.js';
 import { Outbox } from './outbox.js';
 import type { Progress, ShownBlock, SideOutput } from './output.js';
 import { RowBlocks, type RowBlock } from './row-block.js';
@@ -95,6 +95,9 @@ export class Partition {
   #marksMoved = false;
   #closedMoved = false;
   #wallMs = 0;
+  #base: BasePointer | undefined;
+  #baseMoved = false;
+  readonly #epoch: number;
 
   constructor(config: PartitionConfig, source: ActorSource, recovered: RecoveredPartition) {
     const { registry, partitions } = config;
@@ -112,6 +115,8 @@ export class Partition {
     this.#inputSeq = control?.inputSeq ?? 0;
     this.#commit = control?.commit ?? 0;
     this.#committedWallMs = control?.wallMs ?? 0;
+    this.#epoch = control?.epoch ?? 1;
+    this.#base = control?.base;
     this.#timers = Array.from({ length: registry.stages }, () => new TimerQueue());
     this.#local = Array.from({ length: registry.stages }, () => new Outbox());
     this.#limits = [...this.#closed];
@@ -256,16 +261,24 @@ export class Partition {
     return fired;
   }
 
-  /** The commit of all steps since the last one; undefined when nothing happened. */
-  takeCommit(): Commit | undefined {
+  /**
+   * The commit of all steps since the last one; undefined when nothing happened.
+   * @param handedTo the node that may take the partition after this commit, which is then made in any case
+   */
+  takeCommit(handedTo?: string): Commit | undefined {
     const last = this.#marks.stages - 1;
     const worldHears =
       this.#rows.count > 0 ||
       this.#sides.length > 0 ||
       this.#shown.count > 0 ||
       (this.#closedMoved && this.#marksMoved);
-    const changed = this.#inputsTold > 0 || this.#actors.dirtyCount > 0 || this.#marksMoved || worldHears;
-    if (!changed && !this.#isPositionDue()) return undefined;
+    const changed =
+      this.#inputsTold > 0 ||
+      this.#actors.dirtyCount > 0 ||
+      this.#marksMoved ||
+      this.#baseMoved ||
+      worldHears;
+    if (!changed && handedTo === undefined && !this.#isPositionDue()) return undefined;
     const { partition, partitions, writer } = this.#config;
     const number = ++this.#commit;
     const mail = this.#remote.takeByPartition(partitions);
@@ -283,6 +296,9 @@ export class Partition {
           closed: [...this.#closed],
           counters: new Map(this.#counters),
           wallMs: this.#wallMs,
+          epoch: this.#epoch,
+          handedTo,
+          base: this.#base,
         },
         changes: this.#actors.takeChanges(number),
       },
@@ -302,7 +318,14 @@ export class Partition {
     this.#committedWallMs = this.#wallMs;
     this.#marksMoved = false;
     this.#closedMoved = false;
+    this.#baseMoved = false;
     return commit;
+  }
+
+  /** The base snapshot that recovery may begin with from the next commit on. */
+  setBase(base: BasePointer): void {
+    this.#base = base;
+    this.#baseMoved = true;
   }
 
   /** Lets idle actors go, and over the limit any that the snapshot already has (P5, P8). */

@@ -70,6 +70,9 @@ describe('P1: one writer', () => {
       closed: [],
       counters: new Map(),
       wallMs: 0,
+      epoch: 1,
+      handedTo: undefined,
+      base: undefined,
     };
     const [foreign] = encodeJournalEntry({ control, changes: [] }, log.payloadBytesMax);
     log.appendNow([{ subject: subjects.journal(0), payload: foreign!, expectLastSeq: 0 }]);

@@ -138,6 +138,9 @@ describe('P8: bounded', () => {
       closed: [],
       counters: new Map(),
       wallMs: 0,
+      epoch: 1,
+      handedTo: undefined,
+      base: undefined,
     };
     const change = { id: 'cell/9q8yyk' as ActorId, bytes: new Uint8Array(2_000), timed: false };
     expect(() => encodeJournalEntry({ control, changes: [change] }, 1_000)).toThrow(

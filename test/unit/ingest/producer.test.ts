@@ -92,6 +92,9 @@ function journal(
     closed: [],
     counters: new Map(),
     wallMs: NOW,
+    epoch: 1,
+    handedTo: undefined,
+    base: undefined,
   };
   const changes = Array.from({ length: 6 }, (_, i) => ({
     id: `rider/${i}` as ActorId,

@@ -32,6 +32,9 @@ export function commitOf(partition: number, number: number, parts: CommitParts =
         closed: [],
         counters: new Map(),
         wallMs: 0,
+        epoch: 1,
+        handedTo: undefined,
+        base: undefined,
       },
       changes: Array.from({ length: count }, (_, i) => ({
         id: actorId('cell', `${parts.key ?? 'k'}${i}`),

@@ -118,6 +118,9 @@ const control: Control = {
   closed: [1_700_000_000_000, 60_000],
   counters: new Map([['late', 3]]),
   wallMs: 0,
+  epoch: 1,
+  handedTo: undefined,
+  base: undefined,
 };
 
 describe('journal entries', () => {
