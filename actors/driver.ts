@@ -3,7 +3,14 @@
  * nothing older can come, it tells every cell it touched how many seconds of what it spent there (stage 0): so what it
  * says does not depend on when its pings arrived (P7).
  */
-import { defineActor, type ActorContext, type Behaviour, type Tally } from '../src/index.js';
+import {
+  ByteReader,
+  ByteWriter,
+  defineActor,
+  type ActorContext,
+  type Behaviour,
+  type Tally,
+} from '../src/index.js';
 import { tellLive } from './live.js';
 import { DRIVERS_AT, market, MINUTE_MS } from './market.js';
 import { PingLog, type Ping, type Status } from './ping-log.js';
@@ -27,7 +34,7 @@ interface DriverState {
   shown: boolean;
 }
 
-type StoredDriver = [shown: boolean, last: Uint8Array, pings: Uint8Array];
+const writer = new ByteWriter();
 
 export interface DriverOptions {
   /** How long a ping holds when no other comes, ms. */
@@ -110,10 +117,17 @@ export function driver({ presenceMs, live }: DriverOptions): Behaviour<DriverSta
     sends: ['cell', { to: 'live', async: true }],
     state: () => ({ last: new PingLog(), pings: new PingLog(), shown: false }),
     store: {
-      encode: ({ last, pings, shown }): StoredDriver => [shown, last.bytes, pings.bytes],
+      encode: ({ last, pings, shown }) => {
+        writer
+          .uint(shown ? 1 : 0)
+          .bytes(last.bytes)
+          .raw(pings.bytes);
+        return writer.take();
+      },
       decode(stored) {
-        const [shown, last, pings] = stored as StoredDriver;
-        return { last: PingLog.from(last), pings: PingLog.from(pings), shown };
+        const reader = new ByteReader(stored as Uint8Array);
+        const shown = reader.uint() === 1;
+        return { last: PingLog.from(reader.bytes()), pings: PingLog.from(reader.raw()), shown };
       },
     },
     look: ({ last, pings, shown }) => ({ last: last.newest, pings: pings.list(), shown }),
@@ -136,6 +150,7 @@ export function driver({ presenceMs, live }: DriverOptions): Behaviour<DriverSta
       },
     },
     timers: { seal },
+    failedTimerAgainMs: MINUTE_MS,
   });
 }
 

@@ -5,6 +5,8 @@
  */
 import {
   addTally,
+  ByteReader,
+  ByteWriter,
   defineActor,
   TallyShape,
   type ActorContext,
@@ -27,6 +29,8 @@ export const liveShape = new TallyShape([
 
 /** The first so many are drivers who are there; the rest counts from the minute's beginning. */
 const PRESENT = 3;
+
+const writer = new ByteWriter();
 
 interface LiveState {
   /** Start of the minute that the counters belong to. */
@@ -52,10 +56,15 @@ export function live(): Behaviour<LiveState> {
     sends: [],
     state: () => ({ minuteMs: 0, n: liveShape.zero().n }),
     store: {
-      encode: ({ minuteMs, n }) => [minuteMs, ...n],
+      encode({ minuteMs, n }) {
+        writer.uint(minuteMs);
+        for (const value of n) writer.int(value);
+        return writer.take();
+      },
       decode(stored) {
-        const [minuteMs, ...n] = stored as number[];
-        return { minuteMs: minuteMs!, n };
+        const reader = new ByteReader(stored as Uint8Array);
+        const minuteMs = reader.uint();
+        return { minuteMs, n: liveShape.names.map(() => reader.int()) };
       },
     },
     look: ({ minuteMs, n }) => ({
@@ -85,6 +94,7 @@ export function live(): Behaviour<LiveState> {
         else ctx.forget();
       },
     },
+    failedTimerAgainMs: MINUTE_MS,
   });
 }
 

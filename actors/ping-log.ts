@@ -32,7 +32,7 @@ export class PingLog {
 
   static from(stored: Uint8Array): PingLog {
     const log = new PingLog();
-    log.#bytes = Uint8Array.from(stored);
+    log.#bytes = new Uint8Array(stored);
     log.#length = stored.length;
     log.#newest = log.list().at(-1);
     return log;

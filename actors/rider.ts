@@ -274,5 +274,6 @@ export function rider({ allowedLatenessMs, live }: RiderOptions): Behaviour<Ride
         settle(state, ctx, Math.max(atMs, Math.floor(ctx.watermark / MINUTE_MS) * MINUTE_MS));
       },
     },
+    failedTimerAgainMs: MINUTE_MS,
   });
 }

@@ -24,3 +24,4 @@ export {
   type ProducerStats,
   type Refused,
 } from './producer.js';
+export { ByteReader, ByteWriter } from './core/bytes.js';

@@ -3,10 +3,11 @@
  * nats-server, as the command line does. What it must know of the region it reads from the region's card.
  */
 import { randomUUID } from 'node:crypto';
-import { systemClock } from './core/clock.js';
+import { systemClock, type Clock } from './core/clock.js';
 import { GroundswellError, messageOf } from './core/errors.js';
 import { Cover } from './core/geohash.js';
-import { REGION_NAME } from './core/ids.js';
+import { REGION_NAME, type WallTimeMs } from './core/ids.js';
+import { SteadyClock } from './core/steady-clock.js';
 import { EventChecker } from './ingest/check.js';
 import { EventProducer } from './ingest/event-producer.js';
 import { LiveProducer } from './ingest/live-producer.js';
@@ -24,8 +25,8 @@ export interface ProducerConfig {
   /** Name of the region; a node of it must have been started once. */
   readonly region: string;
   /**
-   * Names this producer, 1 to 64 of `A-Z a-z 0-9 _ . : -`. One process at a time may use an id: of two, the region takes the
-   * events of one for repetitions of the other's.
+   * Names this producer, 1 to 64 of `A-Z a-z 0-9 _ . : -`. One process at a time uses an id: who opens it fences off whoever had
+   * it before, which then ends with GS_FENCED.
    */
   readonly id: string;
   /** The embedded server of a node has the user `producer` for this. */
@@ -71,7 +72,7 @@ const OTHERS = /^(ingest$|http:)/;
  *
  * @throws GroundswellError GS_NATS_CONNECT, GS_NATS_AUTH, GS_NATS_OLD: no such server, or not for this user;
  *   GS_REGION_UNKNOWN: no node of the region was ever started there; GS_DATA_NEWER: its nodes are of a later version;
- *   GS_USAGE: an id or region that cannot be one, or the id of a producer of the other mode
+ *   GS_USAGE: an id or region that cannot be one, or the id of a producer of the other mode; GS_LOG: the stream did not answer
  *
  * @example
  * import { openProducer } from 'groundswell';
@@ -111,19 +112,19 @@ export async function openProducer(config: ProducerConfig): Promise<EventProduce
   try {
     const subjects = new Subjects(region);
     const card = await readCard(jsm, subjects, url);
-    const producer = new Producer({
-      ...card,
-      log: new NatsLog(connection, jsm, { stream: subjects.engineStream, writer: randomUUID() }),
-      subjects,
-      clock: systemClock,
-      id,
-      mode,
-    });
+    const log = new NatsLog(connection, jsm, { stream: subjects.engineStream, writer: randomUUID() });
+    const producer = new Producer({ ...card, log, gauge: log, subjects, clock: systemClock, id, mode });
     await producer.resume();
-    const checker = new EventChecker({ cover: new Cover(card.cover), nowMs: () => systemClock.now() });
+    await producer.look();
+    const time = timeOf(producer);
+    const checker = new EventChecker({
+      cover: new Cover(card.cover),
+      nowMs: () => time.now(),
+      ...(mode === 'live' ? { aheadMs: card.clockToleranceMs } : {}),
+    });
     const live = new LiveProducer({
       producer,
-      clock: systemClock,
+      clock: new SteadyClock(time),
       outOfOrderBoundMs: card.outOfOrderBoundMs,
       ...(queueEventsMax === undefined ? {} : { queueEventsMax }),
       ...(lingerMs === undefined ? {} : { lingerMs }),
@@ -134,6 +135,15 @@ export async function openProducer(config: ProducerConfig): Promise<EventProduce
     await connection.close();
     throw error;
   }
+}
+
+/** The region's time as its stream tells it: this machine's clock may be wrong, and must not tell it to the region. */
+function timeOf(producer: Producer): Clock {
+  return {
+    now: () => (systemClock.now() + producer.streamAheadMs) as WallTimeMs,
+    monotonic: () => systemClock.monotonic(),
+    after: (delayMs, callback) => systemClock.after(delayMs, callback),
+  };
 }
 
 async function readCard(jsm: Connected['jsm'], subjects: Subjects, url: string): Promise<RegionCard> {

@@ -23,7 +23,15 @@ export interface LoadOptions {
   readonly seed: number;
   /** A cell of the region; the workload leaves out the four-character geohash around it. */
   readonly probe: { readonly cell: string; readonly lat: number; readonly lon: number };
+  /** Further words and variables of the node's start. */
+  readonly nodeArgs?: readonly string[];
+  readonly nodeEnv?: NodeJS.ProcessEnv;
+  /** The node is ready; and, all being measured, is about to be stopped. */
+  onReady?(url: string): void;
+  onStopping?(): void;
   onSecond?(now: Progress): void;
+  /** The probe was seen so long after it was accepted. */
+  onLive?(acceptedToLiveMs: number): void;
 }
 
 export interface Progress {
@@ -69,11 +77,19 @@ const READY_MS = 60_000;
 const SETTLED = 1 / 3;
 
 export async function runLoad(options: LoadOptions): Promise<LoadReport> {
-  const node = await startNode({ region: options.region, dataDir: options.dataDir, readyMs: READY_MS });
+  const node = await startNode({
+    region: options.region,
+    dataDir: options.dataDir,
+    readyMs: READY_MS,
+    args: options.nodeArgs,
+    env: options.nodeEnv,
+  });
   try {
+    options.onReady?.(node.url);
     const run = new LoadRun(options, node.url);
     await Promise.race([run.run(), node.ended]);
     const after = await run.look();
+    options.onStopping?.();
     const drain = await node.stop();
     return { ...run.report(), ...after, drain, complaints: node.complaints };
   } catch (error) {
@@ -234,7 +250,9 @@ class LoadRun {
       const acceptedMs = Date.now();
       const shownMs = await Promise.race([seen, sleep(PROBE_WAIT_MS)]);
       if (shownMs === undefined) throw new Error(`the probe was not shown within ${PROBE_WAIT_MS / 1_000} s`);
-      this.#acceptedToLive.add(Math.max(0, shownMs - acceptedMs));
+      const acceptedToLiveMs = Math.max(0, shownMs - acceptedMs);
+      this.#acceptedToLive.add(acceptedToLiveMs);
+      this.#options.onLive?.(acceptedToLiveMs);
       this.#sentToLive.add(shownMs - sentMs);
       await sleep(37);
     }

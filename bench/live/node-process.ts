@@ -22,8 +22,11 @@ export async function startNode(options: {
   region: string;
   dataDir: string;
   readyMs: number;
+  /** Further words of `start`, and further variables. */
+  args?: readonly string[] | undefined;
+  env?: NodeJS.ProcessEnv | undefined;
 }): Promise<NodeProcess> {
-  const { region, dataDir, readyMs } = options;
+  const { region, dataDir, readyMs, env } = options;
   const main = MAIN.includes('/dist/') ? MAIN : BUILT;
   const args = [
     'start',
@@ -37,10 +40,11 @@ export async function startNode(options: {
     'json',
     '--name',
     'load',
+    ...(options.args ?? []),
   ];
   const child = spawn(process.execPath, ['--max-semi-space-size=64', main, ...args], {
     stdio: ['ignore', 'ignore', 'pipe'],
-    env: { ...process.env, NATS_URL: '' },
+    env: { ...process.env, NATS_URL: '', ...env },
   });
   const complaints: string[] = [];
   let stopping = false;

@@ -103,6 +103,11 @@ export interface Behaviour<S = unknown> {
   readonly messages?: Readonly<Record<string, MessageHandler<S, any>>>;
   /** Event-time timers, by name. */
   readonly timers?: Readonly<Record<string, (state: S, ctx: ActorContext, atMs: number) => void>>;
+  /**
+   * For timers that set themselves again: one whose call failed is set again so much later, ms of event time, so that an
+   * actor goes on though one of its minutes is lost. Without it, a timer that failed is gone.
+   */
+  readonly failedTimerAgainMs?: number;
 }
 
 /** Declares an actor type. Gives the behaviour back, typed; the registry checks it at start. */

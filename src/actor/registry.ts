@@ -25,6 +25,9 @@ export interface EventRoute {
   readonly keyField: string;
 }
 
+/** Events that the engine makes for itself. */
+const RESERVED_EVENTS: readonly string[] = ['refused', 'actor.release'];
+
 export class Registry {
   readonly types: ReadonlyMap<string, RegisteredType>;
   readonly routes: ReadonlyMap<string, EventRoute>;
@@ -97,6 +100,8 @@ function routesOf(types: ReadonlyMap<string, RegisteredType>): Map<string, Event
   const routes = new Map<string, EventRoute>();
   for (const type of types.values()) {
     for (const [event, handler] of Object.entries(type.behaviour.events ?? {})) {
+      if (RESERVED_EVENTS.includes(event))
+        throw refuse(`"${type.behaviour.type}" receives the event "${event}", which is the engine's own.`);
       const other = routes.get(event);
       if (other) {
         throw refuse(

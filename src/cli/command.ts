@@ -1,5 +1,6 @@
 /** What all commands share: how an option is parsed, how an error ends the process. */
 import { InvalidArgumentError } from 'commander';
+import { systemClock } from '../core/clock.js';
 import { parseDurationMs } from '../core/duration.js';
 import { GroundswellError, messageOf } from '../core/errors.js';
 import type { NatsTarget } from '../log/nats/connect.js';
@@ -19,6 +20,15 @@ export function duration(text: string): number {
   if (ms === undefined || ms <= 0)
     throw new InvalidArgumentError('It takes a duration such as 90s, 10m or 2h.');
   return ms;
+}
+
+/** A moment, ms UTC: as ISO 8601 has it, or how long ago it was. */
+export function moment(text: string): number {
+  const agoMs = parseDurationMs(text);
+  const atMs = agoMs === undefined ? Date.parse(text) : systemClock.now() - agoMs;
+  if (!Number.isSafeInteger(Math.floor(atMs)) || atMs <= 0)
+    throw new InvalidArgumentError('It takes a time such as 2026-03-02T16:00:00Z, or how long ago: 2h.');
+  return Math.floor(atMs);
 }
 
 /** `max`, `10x`, `1x`: how many times as fast as the wall clock. */

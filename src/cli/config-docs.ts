@@ -15,9 +15,14 @@ const SECTIONS: readonly { readonly title: string; readonly takes: (key: string)
     title: 'The region and its data',
     takes: (key) => ['region', 'regionFile', 'name', 'data'].includes(key),
   },
+  {
+    title: 'Several nodes',
+    takes: (key) => ['workers', 'weight', 'standbys'].includes(key),
+  },
   { title: 'NATS', takes: (key) => key.startsWith('nats.') },
   { title: 'HTTP', takes: (key) => key.startsWith('http.') || key === 'readyLagMax' },
   { title: 'Logs', takes: (key) => key.startsWith('log.') },
+  { title: 'Base snapshots', takes: (key) => key.startsWith('bases.') },
   { title: 'What is kept, and for how long', takes: (key) => /\.(retention|maxStore)$/.test(key) },
 ];
 

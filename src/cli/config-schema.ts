@@ -99,6 +99,20 @@ const startSchema = z.strictObject({
     otherwise: 'data/<region>',
     path: true,
   }),
+  workers: z.int().min(1, 'is 1 to 64').max(64, 'is 1 to 64').prefault(1).register(facts, {
+    env: 'GROUNDSWELL_WORKERS',
+    flag: '--workers <n>',
+    what: 'node processes on this machine under one parent that serves HTTP; 1: all in one process',
+  }),
+  weight: z.number().min(0.01, 'is 0.01 to 100').max(100, 'is 0.01 to 100').prefault(1).register(facts, {
+    env: 'GROUNDSWELL_WEIGHT',
+    what: 'share of the partitions against the region’s other nodes: 2 owns twice as many as 1',
+  }),
+  standbys: z.int().min(0, 'is 0 to 2').max(2, 'is 0 to 2').optional().register(facts, {
+    env: 'GROUNDSWELL_STANDBYS',
+    what: 'further nodes that follow each partition; the same for all nodes of a region',
+    otherwise: 'as the region file says',
+  }),
   nats: z
     .strictObject({
       url: checked(natsServersFault).optional().register(facts, {
@@ -123,6 +137,13 @@ const startSchema = z.strictObject({
         .register(facts, {
           env: 'GROUNDSWELL_NATS_REPLICAS',
           what: 'copies of each stream in a cluster: with 3, one server of three may go away',
+        }),
+      maxBytes: byteSize(16 * MIB)
+        .optional()
+        .register(facts, {
+          env: 'GROUNDSWELL_NATS_MAX_BYTES',
+          what: 'limit of the region’s stream; at 90 % of it producers are asked to wait, the rest is for commits',
+          otherwise: 'none; with an embedded nats-server producers wait at 72 % of its files’ limit',
         }),
       credentials: path().optional().register(facts, {
         env: 'NATS_CREDS',
@@ -179,6 +200,27 @@ const startSchema = z.strictObject({
       retention: retention().prefault('24h').register(facts, {
         env: 'GROUNDSWELL_AGGREGATES_RETENTION',
         what: 'how long published rows and multipliers are kept in their stream',
+      }),
+    })
+    .prefault({}),
+  bases: z
+    .strictObject({
+      every: durationMs()
+        .refine((ms) => ms >= MINUTE_MS / 6 && ms <= YEAR_MS, 'is 10s to 366d')
+        .prefault('10m')
+        .register(facts, {
+          env: 'GROUNDSWELL_BASES_EVERY',
+          what: 'how often each partition gets a base snapshot, behind which its journal is removed',
+        }),
+      journals: byteSize(16 * MIB)
+        .prefault('4GiB')
+        .register(facts, {
+          env: 'GROUNDSWELL_BASES_JOURNALS',
+          what: 'what all journals of the region may take since their base snapshots: sooner is made what is over its share',
+        }),
+      keep: z.int().min(1, 'is 1 to 100').max(100, 'is 1 to 100').prefault(2).register(facts, {
+        env: 'GROUNDSWELL_BASES_KEEP',
+        what: 'base snapshots of each partition that stay, the newest included',
       }),
     })
     .prefault({}),

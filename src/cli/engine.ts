@@ -10,26 +10,40 @@ import type { NatsConnection } from 'nats';
 import { marketActors } from '../../actors/index.js';
 import { Registry } from '../actor/registry.js';
 import { systemClock } from '../core/clock.js';
+import { SteadyClock } from '../core/steady-clock.js';
 import { silent, type Logger } from '../core/logger.js';
 import { CARD_KEY, cardOf } from '../ingest/region-card.js';
 import { loadRegion, type RegionConfig } from '../ingest/region.js';
 import { connectNats, ensureStreams, type NatsTarget } from '../log/nats/connect.js';
 import { ConnectionWatch } from '../log/nats/connection-watch.js';
+import { journalMessages } from '../log/nats/journal-messages.js';
+import { ensureLeases } from '../log/nats/lease-bucket.js';
+import { NatsLeases } from '../log/nats/nats-leases.js';
 import { NatsLog } from '../log/nats/nats-log.js';
+import { NatsObjects } from '../log/nats/nats-objects.js';
+import { NatsRequests } from '../log/nats/nats-requests.js';
 import { locateNatsServer } from '../log/nats/server/locate.js';
 import { superviseServer, type SupervisedServer } from '../log/nats/server/supervised.js';
 import { streamSizes } from '../log/nats/streams.js';
+import type { Requests } from '../log/requests.js';
 import { Subjects } from '../log/subjects.js';
 import type { LinearModel } from '../model/linear.js';
 import { loadLinearModel } from '../model/load.js';
-import { openDataFolder } from '../node/data-folder.js';
-import { Node, type NodeLimits } from '../node/node.js';
+import type { BasesOptions } from '../node/bases.js';
+import { openDataFolder, type DataFolder } from '../node/data-folder.js';
+import { InputHold } from '../node/input-hold.js';
+import { VmGuard } from '../node/handler-guard.js';
+import { Node, type MembershipOptions, type NodeLimits } from '../node/node.js';
 import type { NodeObserver } from '../node/status.js';
-import { aggregateTarget, Publisher, sideTarget, type PublishTarget } from '../serve/publisher.js';
-import { LmdbStore } from '../state/lmdb/lmdb-store.js';
+import { untilClaimed } from '../serve/nodes/first-share.js';
+import { answerPeers } from '../serve/nodes/peer-server.js';
+import { aggregateTarget, sideTarget, type PublishTarget } from '../serve/publisher.js';
+import { Publishers } from '../serve/publishers.js';
+import type { LmdbStore } from '../state/lmdb/lmdb-store.js';
+import { openSnapshots } from '../state/lmdb/open-snapshots.js';
 import { failureSignal, Opened } from './opened.js';
 import { OutputRetention } from './output-retention.js';
-import { CONFIG_FOLDER } from './package-root.js';
+import { CONFIG_FOLDER, packageVersion } from './package-root.js';
 
 export interface EngineOptions {
   readonly region: string;
@@ -41,6 +55,10 @@ export interface EngineOptions {
   readonly nats?: NatsTarget | undefined;
   /** A node in this process, which does the work; without one, nodes elsewhere must. */
   readonly node: boolean;
+  /** The node shares the region with others; without it, it owns all partitions. */
+  readonly shared?: Shared | undefined;
+  /** No node here, but in processes that this one starts: what they need of folder and streams is made here. */
+  readonly hosts?: boolean;
   /** Publish rows one by one on the aggregate subjects. */
   readonly publishRows: boolean;
   /** Tell live views what happens now. */
@@ -51,10 +69,24 @@ export interface EngineOptions {
   /** Limits that the region's file does not name. */
   readonly limits?: Partial<NodeLimits>;
   readonly maxFileStoreBytes?: number | undefined;
+  /** How base snapshots are kept; without it there are none, and journals stay whole. */
+  readonly bases?: Omit<BasesOptions, 'objects'>;
+  /** Limit of the engine's stream; without it, none but the store's. */
+  readonly engineBytesMax?: number | undefined;
   readonly logger?: Logger;
   readonly observer?: NodeObserver;
   /** Steps of getting ready, for people. */
   readonly onProgress: (line: string) => void;
+}
+
+/** What the other nodes of the region get to know of this one. */
+export interface Shared {
+  readonly name: string;
+  readonly weight: number;
+  /** As the region's file says unless given. */
+  readonly standbys?: number | undefined;
+  /** Where its HTTP server answers. */
+  readonly http?: string | undefined;
 }
 
 /** How long things stay in the streams, ms. */
@@ -64,6 +96,8 @@ export interface Retention {
   readonly outputsMs: number;
 }
 
+/** Of the embedded server's store: producers are asked to wait when the engine's stream has nearly so much. */
+const ENGINE_SHARE = 0.8;
 /** Raw events that may wait to be taken; more are refused where they are published. */
 const INGEST_BYTES_MAX = 256 * 1024 ** 2;
 
@@ -74,7 +108,15 @@ export interface Engine {
   readonly model: LinearModel;
   readonly log: NatsLog;
   readonly node: Node | undefined;
-  readonly publishers: readonly Publisher[];
+  /** Of this process alone. */
+  readonly instance: string;
+  /** Calls back whenever the nodes of the region have changed. */
+  onMembers(listener: () => void): void;
+  /** Of the node, or of the folder. */
+  readonly nodeId: string | undefined;
+  /** How other nodes are asked. */
+  readonly requests: Requests;
+  readonly publishers: Publishers | undefined;
   /** The embedded server; undefined with one elsewhere. */
   readonly server: SupervisedServer | undefined;
   /** The region's other streams. */
@@ -82,6 +124,8 @@ export interface Engine {
   nats(): { url: string; version: string; embedded: boolean; connected: boolean };
   /** What the region's streams hold. */
   streamSizes(): Promise<{ stream: string; bytes: number; messages: number }[]>;
+  /** Messages in the journals, by partition. */
+  journals(): Promise<ReadonlyMap<number, number>>;
   /** Rejects when a part of the engine fails; never resolves. */
   readonly failed: Promise<never>;
   close(): Promise<void>;
@@ -113,11 +157,23 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   const { failed, fail } = failureSignal();
   try {
     const dataDir = await folderFor(options, opened);
+    const { node: hasNode, hosts = false } = options;
     let store: LmdbStore | undefined;
-    if (options.node) {
-      const folder = await openDataFolder(dataDir);
-      opened.add(() => folder.release());
-      store = await LmdbStore.open(folder.snapshots, { region: config.name, partitions: config.partitions });
+    let folder: DataFolder | undefined;
+    if (hasNode || hosts) {
+      const locked = await openDataFolder(dataDir);
+      folder = locked;
+      opened.add(() => locked.release());
+    }
+    if (hasNode && folder !== undefined) {
+      store = await openSnapshots({
+        folder: folder.snapshots,
+        identity: { region: config.name, partitions: config.partitions },
+        clock: systemClock,
+        onLost: (why) => {
+          logger.warn({}, why);
+        },
+      });
       const opening = store;
       opened.add(() => opening.close());
     }
@@ -139,38 +195,100 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     await ensureStreams(jsm, subjects, config.partitions, {
       ...options.retention,
       ...(options.replicas === undefined ? {} : { replicas: options.replicas }),
-      ...(options.node ? { ingest: { historyMs: config.historyMs, bytesMax: INGEST_BYTES_MAX } } : {}),
-      metadata: options.node ? { [CARD_KEY]: cardOf(config, registry) } : {},
+      ...(options.engineBytesMax === undefined ? {} : { engineBytesMax: options.engineBytesMax }),
+      // The store's other streams need room too.
+      ...(server === undefined
+        ? {}
+        : { engineBytesAdvised: Math.floor(server.storeBytesMax * ENGINE_SHARE) }),
+      ...(hasNode || hosts ? { ingest: { historyMs: config.historyMs, bytesMax: INGEST_BYTES_MAX } } : {}),
+      metadata: hasNode || hosts ? { [CARD_KEY]: cardOf(config, registry) } : {},
     });
     const logOf = (stream: string): NatsLog => new NatsLog(connection, jsm, { stream, writer });
     const log = logOf(subjects.engineStream);
+    const requests = new NatsRequests(connection);
 
     let node: Node | undefined;
-    const publishers: Publisher[] = [];
+    let membersChanged = (): void => undefined;
+    let publishers: Publishers | undefined;
     if (store !== undefined) {
-      // Opened before the node, and so closed after it: its last commit is published too.
       const targets: PublishTarget[] = [sideTarget(logOf(subjects.sideStream), subjects)];
       if (options.publishRows) targets.push(aggregateTarget(logOf(subjects.aggregateStream), subjects));
-      for (const to of targets) {
-        for (let partition = 0; partition < config.partitions; partition++)
-          publishers.push(
-            new Publisher({ source: log, target: to, subjects, partition, clock: systemClock }),
-          );
+      const publishing = new Publishers({
+        source: log,
+        targets,
+        subjects,
+        clock: systemClock,
+        onFailure: fail,
+      });
+      publishers = publishing;
+      // Closed after the node: its last commit is published too.
+      opened.add(() => publishing.close());
+      const { shared } = options;
+      let membership: MembershipOptions | undefined;
+      if (shared !== undefined) {
+        const { replicas } = options;
+        await ensureLeases(jsm, subjects, replicas === undefined ? {} : { replicas });
+        const { nodesBucket: bucket } = subjects;
+        membership = {
+          ...{ leases: new NatsLeases(connection, jsm, { bucket }), id: folder!.nodeId, name: shared.name },
+          ...{
+            weight: shared.weight,
+            standbys: shared.standbys ?? config.standbys,
+            version: packageVersion(),
+          },
+          ...(shared.http === undefined ? {} : { http: shared.http }),
+        };
       }
-      opened.add(() => Promise.all(publishers.map((publisher) => publisher.stop())));
-      await Promise.all(publishers.map((publisher) => publisher.start()));
-      for (const publisher of publishers) publisher.finished.catch(fail);
-      node = newNode(options, { config, registry, subjects, log, store, writer });
+      let bases: BasesOptions | undefined;
+      if (options.bases !== undefined) {
+        const { replicas } = options;
+        const objects = await NatsObjects.open({
+          ...{ connection, jsm, bucket: subjects.baseBucket },
+          ...(replicas === undefined ? {} : { replicas }),
+        });
+        bases = { ...options.bases, objects };
+      }
+      node = newNode(options, {
+        bases,
+        ...{ config, registry, subjects, log, store, writer, publishing, membership },
+        onMembers: () => {
+          membersChanged();
+        },
+      });
       const starting = node;
+      if (membership !== undefined) {
+        const { id, name } = membership;
+        const answering = await answerPeers({
+          ...{ requests, subjects, id, name, node: starting },
+          publisher: () => ({ published: publishing.published, lagMessages: publishing.lagMessages }),
+        });
+        // Closed after the node: it tells how its draining goes.
+        opened.add(() => answering.close());
+      }
       opened.add(() => starting.stop());
       await starting.start();
       starting.finished.catch(fail);
+      // Ready is who has what is its own: as a node that is alone, which owns all when it has started.
+      await untilClaimed(starting, systemClock);
+      const hold = new InputHold({
+        log,
+        subjects,
+        clock: systemClock,
+        partitions: config.partitions,
+        lagMessagesMax: config.limits.lagMessages,
+        lags: () => starting.status().partitions,
+        onFailure: (cause) => {
+          logger.warn({ cause }, 'whether producers are to wait could not be told now');
+        },
+      });
+      hold.start();
+      opened.add(() => hold.stop());
       if (options.retention !== undefined) {
         const outputs = new OutputRetention({
           log,
           subjects,
           clock: systemClock,
-          publishers,
+          publishers: () => publishing.all,
           keepMs: options.retention.outputsMs,
           onFailure: (error) => {
             logger.warn({ err: error }, 'old outputs could not be removed now');
@@ -193,11 +311,18 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       model,
       log,
       node,
+      instance: writer,
+      onMembers: (listener) => {
+        membersChanged = listener;
+      },
+      nodeId: folder?.nodeId,
+      requests,
       publishers,
       server,
       logOf,
       nats,
       streamSizes: () => streamSizes(jsm, subjects),
+      journals: () => journalMessages(jsm, subjects),
       failed,
       close: () => opened.close(),
     };
@@ -262,14 +387,19 @@ function newNode(
     log: NatsLog;
     store: LmdbStore;
     writer: string;
+    publishing: Publishers;
+    membership: MembershipOptions | undefined;
+    bases: BasesOptions | undefined;
+    onMembers: () => void;
   },
 ): Node {
-  const { config, writer, ...rest } = parts;
+  const { config, writer, publishing, membership, bases, ...rest } = parts;
   const { limits } = config;
   const { logger = silent, observer } = options;
   return new Node({
     ...rest,
-    clock: systemClock,
+    ...(bases === undefined ? {} : { bases }),
+    clock: new SteadyClock(systemClock),
     partitions: config.partitions,
     partition: {
       writer,
@@ -277,9 +407,17 @@ function newNode(
         outOfOrderBoundMs: config.outOfOrderBoundMs,
         idleTimeoutMs: config.idleTimeoutMs,
         forgetAfterMs: config.historyMs,
+        clockToleranceMs: config.clockToleranceMs,
       },
       paneMs: config.windowsMs[0]!,
       duplicateWindowMs: config.duplicateWindowMs,
+      poison: {
+        actorStateBytesMax: limits.actorStateBytesMax,
+        handlerTimeMaxMs: limits.handlerTimeMaxMs,
+        quarantineAfter: limits.quarantineAfter,
+        quarantineKeepMax: limits.quarantineKeepMax,
+      },
+      guard: new VmGuard(),
     },
     limits: {
       turnBytes: limits.turnBytes,
@@ -290,6 +428,14 @@ function newNode(
       ...options.limits,
     },
     ...(observer === undefined ? {} : { observer }),
+    ...(membership === undefined ? {} : { membership }),
+    logger,
+    onOwned: (partition) => {
+      publishing.begin(partition);
+    },
+    onDropped: (partition) => {
+      publishing.end(partition);
+    },
     onRetry: (cause, attempt) => {
       logger.warn({ cause, attempt }, 'a commit was not taken yet, and is tried again');
     },

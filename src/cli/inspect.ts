@@ -51,16 +51,21 @@ export function parseActor(text: string): { type: string; key: string } {
 }
 
 export function actorLines(view: ActorView, report: NodeReport, full: boolean): string[] {
-  const { timezone, name, node } = report;
+  const { timezone, partitions } = report;
   const { id, stage, partition, commit, resident, seenIds, timers, state } = view;
-  const closedMs = node.partitions.find((owned) => owned.partition === partition)?.closedMs[stage];
+  const { owner, status } = partitions.find((one) => one.partition === partition) ?? {};
+  const closedMs = status?.closedMs[stage];
   return [
     colors.bold(plain(id)),
     ...table([
-      ['  partition', `${partition}, owned by ${name}`],
+      [
+        '  partition',
+        `${partition}, owned by ${owner === null || owner === undefined ? 'nobody now' : plain(owner.name)}`,
+      ],
       ['  stage', `${stage}, closed up to ${localAndUtc(closedMs, timezone)}`],
       ['  as of', `commit ${count(commit)}`],
       ['  where', resident ? 'in memory' : 'passivated: in the snapshot alone'],
+      ...troubleRows(view, timezone),
       ...(seenIds === 0 ? [] : [['  event ids', `${count(seenIds)} remembered`]]),
     ]),
     '',
@@ -69,6 +74,16 @@ export function actorLines(view: ActorView, report: NodeReport, full: boolean): 
     colors.bold('state'),
     ...stateLines(state, timezone, full).map((line) => `  ${line}`),
   ];
+}
+
+function troubleRows({ failures, quarantine }: ActorView, timezone: string): string[][] {
+  const rows: string[][] = [];
+  if (quarantine !== undefined) {
+    const since = localAndUtc(quarantine.sinceMs, timezone);
+    rows.push(['  quarantine', colors.red(`since ${since}, ${count(quarantine.kept)} kept for it`)]);
+  }
+  if (failures !== undefined) rows.push(['  failures', `${count(failures)} in a row`]);
+  return rows;
 }
 
 function timerLines(timers: ActorView['timers'], closedMs: number | undefined, timezone: string): string[] {

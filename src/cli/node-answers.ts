@@ -4,8 +4,10 @@
  */
 import type { Row } from '../actor/row.js';
 import type { NodeStatus } from '../node/status.js';
+import type { RegionStatus } from '../serve/nodes/region-status.js';
 
-export interface NodeReport {
+/** A node, and the region as it knows it. */
+export interface NodeReport extends RegionStatus {
   readonly version: string;
   readonly name: string;
   readonly region: string;
@@ -77,6 +79,23 @@ export interface DeadLetter {
   readonly reason: string;
   readonly message?: string | null;
   readonly [field: string]: unknown;
+}
+
+/** Which dead letters are asked for. */
+export interface DeadAsk {
+  readonly type?: string;
+  readonly reason?: string;
+  /** Event time, ms UTC. */
+  readonly since?: number;
+  readonly limit?: number;
+  readonly before?: number;
+}
+
+/** The event of a dead letter that was brought in again. */
+export interface ReplayedLetter {
+  readonly seq: number;
+  readonly type: string;
+  readonly id: string;
 }
 
 export interface DeadPage {

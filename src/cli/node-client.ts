@@ -6,13 +6,16 @@ import type { Command } from 'commander';
 import { systemClock } from '../core/clock.js';
 import { ERRORS, GroundswellError, messageOf, type ErrorCode } from '../core/errors.js';
 import type { ActorView } from '../node/status.js';
+import type { DrainAsked, RegionQuarantine } from '../serve/nodes/region-nodes.js';
 import type {
+  DeadAsk,
   DeadLetter,
   DeadPage,
   FeatureReport,
   MapReport,
   NodeReport,
   Readiness,
+  ReplayedLetter,
   TopReport,
 } from './node-answers.js';
 
@@ -65,7 +68,12 @@ export class NodeClient {
   }
 
   ready(): Promise<Readiness> {
-    return this.#json<Readiness>('/readyz', [503]);
+    return this.#json<Readiness>('/readyz', { accepted: [503] });
+  }
+
+  /** Asks a node of the region, by name or id, to hand over all that it owns; or to take its share again. */
+  drain(nodeNameOrId: string, on: boolean): Promise<DrainAsked> {
+    return this.#json<DrainAsked>(`/v1/nodes/${encodeURIComponent(nodeNameOrId)}/drain`, { body: { on } });
   }
 
   features(level: string, key: string, ask: { window?: string; history?: number }): Promise<FeatureReport> {
@@ -85,12 +93,26 @@ export class NodeClient {
     return this.#json<ActorView>(`/v1/actors/${[type, ...key.split('/')].map(encodeURIComponent).join('/')}`);
   }
 
-  deadLetters(ask: { type?: string; limit?: number; before?: number }): Promise<DeadPage> {
+  deadLetters(ask: DeadAsk): Promise<DeadPage> {
     return this.#json<DeadPage>(`/v1/dead${query({ ...ask })}`);
   }
 
   deadLetter(seq: number): Promise<DeadLetter> {
     return this.#json<DeadLetter>(`/v1/dead/${seq}`);
+  }
+
+  /** Brings the event of a dead letter in again. @throws GroundswellError GS_REPLAYED when that was done before */
+  replayDead(seq: number, again: boolean): Promise<ReplayedLetter> {
+    return this.#json<ReplayedLetter>(`/v1/dead/${seq}/replay`, { body: { again } });
+  }
+
+  quarantined(): Promise<RegionQuarantine> {
+    return this.#json<RegionQuarantine>('/v1/quarantine');
+  }
+
+  /** Lets an actor out of quarantine: resolves when the stream has that. */
+  release(actor: string): Promise<{ actor: string; kept: number; sinceMs: number }> {
+    return this.#json('/v1/quarantine/release', { body: { actor } });
   }
 
   /**
@@ -116,18 +138,29 @@ export class NodeClient {
     }
   }
 
-  async #json<T>(path: string, accepted: readonly number[] = []): Promise<T> {
+  async #json<T>(
+    path: string,
+    { accepted = [], body }: { accepted?: readonly number[]; body?: object } = {},
+  ): Promise<T> {
     const timeout = AbortSignal.timeout(this.#timeoutMs);
     const signal = this.#signal === undefined ? timeout : AbortSignal.any([this.#signal, timeout]);
-    const response = await this.#ask(path, signal, 'application/json');
+    const response = await this.#ask(path, signal, 'application/json', body);
     if (!response.ok && !accepted.includes(response.status)) throw await this.#refusal(path, response);
     if (!isType(response, 'application/json')) throw this.#foreign(response);
     return (await this.#body(response)) as T;
   }
 
-  async #ask(path: string, signal: AbortSignal, accept: string): Promise<Response> {
+  async #ask(path: string, signal: AbortSignal, accept: string, body?: object): Promise<Response> {
+    const sent =
+      body === undefined
+        ? { headers: { accept } }
+        : {
+            method: 'POST',
+            headers: { accept, 'content-type': 'application/json' },
+            body: JSON.stringify(body),
+          };
     try {
-      return await fetch(`${this.address}${path}`, { signal, headers: { accept } });
+      return await fetch(`${this.address}${path}`, { signal, ...sent });
     } catch (error) {
       throw this.#unreachable(error);
     }

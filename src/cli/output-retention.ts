@@ -9,7 +9,7 @@ export interface OutputRetentionOptions {
   readonly log: Log;
   readonly subjects: Subjects;
   readonly clock: Clock;
-  readonly publishers: readonly Publisher[];
+  readonly publishers: () => readonly Publisher[];
   /** How long outputs stay after they were published, ms. */
   readonly keepMs: number;
   onFailure(error: unknown): void;
@@ -52,7 +52,7 @@ export class OutputRetention {
   async tend(): Promise<void> {
     const { log, subjects, publishers } = this.#options;
     const through = new Map<number, number>();
-    for (const { partition, publishedThrough } of publishers)
+    for (const { partition, publishedThrough } of publishers())
       through.set(partition, Math.min(through.get(partition) ?? Number.POSITIVE_INFINITY, publishedThrough));
     for (const [partition, seq] of through) {
       const old = this.#positions.note(partition, seq);

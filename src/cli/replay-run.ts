@@ -27,6 +27,8 @@ export interface ReplayOptions {
   /** Rows as they are committed; only those whose windows ended after `afterMs` are this replay's. */
   onRows(blocks: readonly RowBlock[], afterMs: number): Promise<void>;
   onProgress?(progress: ReplayProgress): void;
+  /** Told, in words, when events begin to wait for a region that is overloaded. */
+  onWait?(message: string): void;
   /** Called when all events are sent, before time is run out: the time for other producers to say their last word. */
   beforeClosing?(): Promise<void>;
 }
@@ -113,6 +115,8 @@ class Replay {
     this.#options = options;
     this.#producer = new Producer({
       log,
+      gauge: log,
+      onWait: ({ message }) => options.onWait?.(message),
       subjects,
       routes: registry.routes,
       clock: systemClock,

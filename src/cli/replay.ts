@@ -89,6 +89,9 @@ async function replay(file: string, options: Options): Promise<void> {
           onProgress: (progress) => {
             bar.update(progress);
           },
+          onWait: (message) => {
+            note(`${message} The replay waits.`);
+          },
         });
       },
     );

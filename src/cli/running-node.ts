@@ -12,22 +12,40 @@ import { LiveProducer } from '../ingest/live-producer.js';
 import { Producer } from '../ingest/producer.js';
 import { RawPump } from '../ingest/raw-pump.js';
 import { knownRegions, loadRegion } from '../ingest/region.js';
+import type { NodeObserver } from '../node/status.js';
 import { Metrics } from '../serve/http/metrics.js';
 import { ROUTES } from '../serve/http/routes.js';
 import { startHttp } from '../serve/http/server.js';
+import { within } from '../serve/http/within.js';
+import { Peers } from '../serve/nodes/peers.js';
+import { RegionNodes, type NodeHere } from '../serve/nodes/region-nodes.js';
 import { RegionView } from '../serve/region-view.js';
 import { CommitLatency } from './commit-latency.js';
+import { LastWords, producerOf } from './last-words.js';
+import { hostWorkers, type HostedWorkers } from './hosted-workers.js';
+import type { WorkerStart } from './worker-messages.js';
 import { openEngine, type Engine, type EngineOptions } from './engine.js';
 import { failureSignal, Opened } from './opened.js';
 import { CONFIG_FOLDER, packageVersion } from './package-root.js';
 
 export interface RunningNodeOptions extends Omit<
   EngineOptions,
-  'node' | 'live' | 'publishRows' | 'observer' | 'logger'
+  'node' | 'hosts' | 'live' | 'publishRows' | 'observer' | 'logger'
 > {
   /** Of this node. */
   readonly name: string;
-  readonly http: { readonly host: string; readonly port: number };
+  readonly http: {
+    readonly host: string;
+    readonly port: number;
+    /** Lets go of the port, when it was held until now. */
+    release?(): Promise<void>;
+  };
+  /** Nodes that work in processes of their own, in the place of one in this process. */
+  readonly workers?: {
+    readonly count: number;
+    readonly logLevel: WorkerStart['logLevel'];
+    readonly logger: Logger;
+  };
   readonly readyLagMax: number;
   readonly logger: Logger;
   /** The region ends with this node: when it stops, all windows may close. */
@@ -35,6 +53,14 @@ export interface RunningNodeOptions extends Omit<
   /** Called when the engine runs and takes nothing from outside yet. */
   beforeIntake?(engine: Engine): Promise<void>;
 }
+
+/** Options that are none of a worker's. */
+const HERE_ONLY = {
+  ...{ name: undefined, http: undefined, workers: undefined, readyLagMax: undefined },
+  ...{ ends: undefined, logger: undefined, limits: undefined },
+} as const;
+/** A status waits no longer for what the stream says of the journals. */
+const JOURNALS_MS = 1_000;
 
 export class RunningNode {
   readonly engine: Engine;
@@ -58,17 +84,24 @@ export class RunningNode {
       const metrics = new Metrics();
       rest.add(() => Promise.resolve(metrics.close()));
       const latency = new CommitLatency();
+      const observer = latency.observing(metrics.observer);
       const engine = await openEngine({
         ...options,
-        node: true,
+        node: options.workers === undefined,
+        hosts: options.workers !== undefined,
         live: true,
         publishRows: true,
-        observer: latency.observing(metrics.observer),
+        observer,
         // The server may be away for longer than any number of attempts: the node waits for it, and says that it is not ready.
         limits: { commitAttemptsMax: Number.POSITIVE_INFINITY, ...options.limits },
       });
       rest.add(() => engine.close());
       engine.failed.catch(fail);
+      const workers = await openWorkers(engine, options, observer);
+      if (workers !== undefined) {
+        rest.add(() => workers.close());
+        workers.failed.catch(fail);
+      }
       const { config, log, subjects, registry } = engine;
       const view = await RegionView.open({
         log,
@@ -83,8 +116,9 @@ export class RunningNode {
       view.finished.catch(fail);
 
       await options.beforeIntake?.(engine);
-      const { producer, checker } = openIntake(engine, options, intake);
+      const { current, checker } = openIntake(engine, options, intake);
       const covers = await otherCovers(config.name);
+      const startedAtMs = systemClock.now();
       const http = await startHttp({
         ...options.http,
         logger,
@@ -94,11 +128,14 @@ export class RunningNode {
           version: packageVersion(),
           name: options.name,
           region: config,
-          startedAtMs: systemClock.now(),
+          startedAtMs,
           clock: systemClock,
-          node: engine.node!,
+          node: workers?.node ?? engine.node!,
+          nodes: regionNodes(engine, options, workers?.node ?? engine.node!, startedAtMs),
           registry,
-          producer,
+          get producer() {
+            return current();
+          },
           checker,
           regionOf: (lat, lon) => covers.find(({ cover }) => cover.has(geohash30(lat, lon)))?.name,
           view,
@@ -107,7 +144,7 @@ export class RunningNode {
           side: engine.logOf(subjects.sideStream),
           metrics,
           nats: () => engine.nats(),
-          publisher: () => publisherFacts(engine),
+          publisher: () => workers?.node.publisher() ?? publisherFacts(engine),
           streams: () => engine.streamSizes(),
           draining: () => begin.draining,
           surgeBounds: engine.model.bounds,
@@ -159,18 +196,55 @@ export class RunningNode {
   }
 }
 
+/** The processes that work in the place of a node here. What is no data stays here, and so does what is for people. */
+async function openWorkers(
+  engine: Engine,
+  options: RunningNodeOptions,
+  observer: NodeObserver,
+): Promise<HostedWorkers | undefined> {
+  const { workers, shared, dataDir } = options;
+  if (workers === undefined) return undefined;
+  const start = {
+    ...(JSON.parse(JSON.stringify({ ...options, ...HERE_ONLY })) as WorkerStart['engine']),
+    ...{ publishRows: true, live: true, shared: shared!, dataDir: dataDir! },
+  };
+  return hostWorkers({ ...workers, engine, start, observer });
+}
+
+/** The region as this node answers for it. */
+function regionNodes(
+  engine: Engine,
+  { name, shared }: RunningNodeOptions,
+  here: NodeHere,
+  startedAtMs: number,
+): RegionNodes {
+  const { config, subjects, requests } = engine;
+  return new RegionNodes({
+    ...{ name, startedAtMs, here, clock: systemClock, version: packageVersion() },
+    partitionCount: config.partitions,
+    standbys: shared?.standbys ?? config.standbys,
+    peers: shared === undefined ? undefined : new Peers({ requests, subjects }),
+    journals: () => within(systemClock, JOURNALS_MS, engine.journals()),
+  });
+}
+
 /** What takes events from outside: over HTTP, and on subjects. */
 function openIntake(
   engine: Engine,
-  { name, ends = false }: RunningNodeOptions,
+  { name, ends = false, logger }: RunningNodeOptions,
   intake: Opened,
-): { producer: LiveProducer; checker: EventChecker } {
+): { current: () => LiveProducer; checker: EventChecker } {
   const { config, log, subjects, registry } = engine;
   const { partitions, outOfOrderBoundMs, limits, cover } = config;
   const clock = systemClock;
-  const checker = new EventChecker({ cover: new Cover(cover), nowMs: () => clock.now() });
+  const checker = new EventChecker({
+    cover: new Cover(cover),
+    nowMs: () => clock.now(),
+    aheadMs: config.clockToleranceMs,
+  });
   const common = {
     log,
+    gauge: log,
     subjects,
     routes: registry.routes,
     clock,
@@ -179,11 +253,23 @@ function openIntake(
     frameEvents: limits.frameEvents,
   };
   const newProducer = (id: string): Producer => new Producer({ ...common, id, mode: 'live' });
-  // A name of its own for each start: what it sent before it was sent by another.
-  const id = `http:${name}:${randomUUID().slice(0, 8)}`;
-  const producer = new LiveProducer({ producer: newProducer(id), clock, outOfOrderBoundMs });
-  producer.start();
+  let opened = 0;
+  const open = (): LiveProducer => {
+    // A name of its own for each start: what it sent before it was sent by another.
+    const first = producerOf({ name, instance: engine.instance });
+    const id = opened++ === 0 ? first : `${first}:${opened}`;
+    const live = new LiveProducer({ producer: newProducer(id), clock, outOfOrderBoundMs });
+    live.start();
+    return live;
+  };
+  let producer = open();
+  // Fenced is who was taken for dead, and is not: it goes on under another name.
+  const current = (): LiveProducer => (producer.fenced ? (producer = open()) : producer);
   intake.add(() => producer.stop({ end: true }));
+  const lastWords = new LastWords({ members: () => engine.node?.members ?? [], newProducer, logger });
+  engine.onMembers(() => {
+    lastWords.look();
+  });
   const pump = new RawPump({
     ...common,
     raw: engine.logOf(subjects.ingestStream),
@@ -196,7 +282,7 @@ function openIntake(
     // Nobody else takes raw events of this region: their time need not be waited for.
     if (ends) await sayLastWord(newProducer('ingest'));
   });
-  return { producer, checker };
+  return { current, checker };
 }
 
 async function sayLastWord(producer: Producer): Promise<void> {
@@ -204,13 +290,7 @@ async function sayLastWord(producer: Producer): Promise<void> {
 }
 
 function publisherFacts({ publishers }: Engine): { published: number; lagMessages: number } {
-  let published = 0;
-  let lagMessages = 0;
-  for (const publisher of publishers) {
-    published += publisher.published;
-    lagMessages += publisher.lagMessages;
-  }
-  return { published, lagMessages };
+  return { published: publishers?.published ?? 0, lagMessages: publishers?.lagMessages ?? 0 };
 }
 
 /** Covers of the other regions there are, to tell a lost event where it belongs. */

@@ -89,7 +89,7 @@ export async function untilSignal(open: () => Promise<Running>, logger: Logger):
 }
 
 /** Ends the process when the drain takes too long; the returned function calls that off. */
-function endAfter(logger: Logger): () => void {
+export function endAfter(logger: Logger): () => void {
   return systemClock.after(DRAIN_MS, () => {
     logger.error({}, `not drained within ${DRAIN_MS / 1000} s; ended. Nothing that was committed is lost.`);
     process.exit(1);

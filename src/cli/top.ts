@@ -6,7 +6,8 @@ import { multiplierText } from './get.js';
 import { LiveScreen, type LivePicture } from './live-screen.js';
 import type { NodeReport, TopReport } from './node-answers.js';
 import { NodeClient, nodeAddress, withNode } from './node-client.js';
-import { say, table } from './screen.js';
+import { plain } from './readable.js';
+import { colors, say, table } from './screen.js';
 import { sparkline } from './sparkline.js';
 import { localAndUtc } from './times.js';
 
@@ -21,6 +22,7 @@ const EVERY_MS = 1_000;
 const EVERY_LEAST_MS = 250;
 const CELLS_MAX = 100;
 const SPARK_MINUTES = 30;
+const STANDING: ReadonlySet<string> = new Set(['unsure', 'no-owner', 'silent-node']);
 
 export function topCommand(program: Command): void {
   withNode(program.command('top'))
@@ -57,13 +59,14 @@ async function top(options: Options): Promise<void> {
 }
 
 async function list(client: NodeClient, options: Options, end: Ending): Promise<void> {
-  const timezone = options.json ? 'UTC' : (await client.status()).timezone;
   for (let first = true; !end.signal.aborted; first = false) {
     const report = await client.top(options.number);
     if (options.json) say(JSON.stringify(report));
     else {
+      const region = await client.status();
       if (!first) say('');
-      for (const line of topLines(report, timezone)) say(line);
+      for (const line of topLines(report, region.timezone)) say(line);
+      for (const note of notes(region)) say(`${colors.red('ALARM:')} ${plain(note)}`);
     }
     if (options.every === undefined) return;
     await pause(options.every, end.signal);
@@ -109,6 +112,7 @@ async function paint(client: NodeClient, screen: LiveScreen, options: Options, e
         total: region?.rows['1m'],
         liveTotal: region?.live,
         throughput: rate(before, report),
+        notes: notes(report),
         address: client.address,
       };
       before = report;
@@ -122,10 +126,19 @@ async function paint(client: NodeClient, screen: LiveScreen, options: Options, e
   }
 }
 
-/** Events per second between two looks; undefined at the first one, or when the node was started anew. */
-function rate(before: NodeReport | undefined, now: NodeReport): number | undefined {
-  if (before === undefined || before.startedAtMs !== now.startedAtMs) return undefined;
-  const seconds = (now.nowMs - before.nowMs) / 1000;
-  const events = now.node.stats.events - before.node.stats.events;
-  return seconds > 0 && events >= 0 ? events / seconds : undefined;
+/** What makes the picture less than the whole truth: cells of a partition without an owner stand still. */
+export function notes({ alarms }: NodeReport): string[] {
+  return alarms.filter(({ kind }) => STANDING.has(kind)).map(({ message }) => message);
+}
+
+/** Events per second between two looks, of all nodes that were there at both; undefined when none was. */
+export function rate(before: NodeReport | undefined, now: NodeReport): number | undefined {
+  const seconds = before === undefined ? 0 : (now.nowMs - before.nowMs) / 1000;
+  if (before === undefined || seconds <= 0) return undefined;
+  const taken = now.nodes.flatMap(({ id, startedAtMs, events }) => {
+    const then = before.nodes.find((node) => node.id === id && node.startedAtMs === startedAtMs);
+    return events === null || then === undefined || then.events === null ? [] : [events - then.events];
+  });
+  const events = taken.reduce((sum, n) => sum + n, 0);
+  return taken.length > 0 && events >= 0 ? events / seconds : undefined;
 }

@@ -104,7 +104,7 @@ export const ERRORS = {
     exit: 2,
     retry: false,
     remedy:
-      'The region’s stream exists with other settings: use the partition count it was made with, or another region name.',
+      'The region’s stream exists with other settings: use the partition count it was made with, change it with groundswell repartition, or use another region name.',
   },
   GS_STREAM_LOST: {
     exit: 1,
@@ -133,6 +133,22 @@ export const ERRORS = {
       'One step of one partition must fit one batch: lower limits.stepEvents, or raise max_payload of nats-server.',
   },
   GS_HANDLER: { exit: 1, retry: false, remedy: 'A behaviour’s handler failed: see the cause for the place.' },
+  GS_HANDLER_TIME: {
+    exit: 1,
+    retry: false,
+    remedy: 'A behaviour’s handler takes too long: make it do less at a time, or raise limits.handlerTimeMaxMs.',
+  },
+  GS_NODE_ID: {
+    exit: 2,
+    retry: false,
+    remedy:
+      'Two processes run under one node id: stop one, or delete the file node-id of the data folder that is a copy.',
+  },
+  GS_NO_SUCCESSOR: {
+    exit: 1,
+    retry: true,
+    remedy: 'Start another node of the region first, or end the draining of one: groundswell drain NODE --undo.',
+  },
   GS_NODE_UNREACHABLE: {
     exit: 1,
     retry: true,
@@ -158,7 +174,18 @@ export const ERRORS = {
     retry: false,
     remedy: 'Check the address and the key; the message names what is near, where something is.',
   },
+  GS_REPLAYED: {
+    exit: 1,
+    retry: false,
+    remedy: 'Add --again to bring it in once more: with the same id it counts once within the duplicate window.',
+  },
   GS_BUSY: { exit: 1, retry: true, remedy: 'Try again after the time that the answer names.' },
+  GS_OVERLOAD: {
+    exit: 1,
+    retry: true,
+    remedy:
+      'Send more slowly, or give the region more room (nats.maxBytes) or more nodes: docs/OPERATE.md, "Sizing".',
+  },
   GS_INTERNAL: {
     exit: 1,
     retry: false,

@@ -53,12 +53,17 @@ function isId(value: unknown): value is string {
 export class EventChecker {
   readonly #cover: Cover;
   readonly #nowMs: () => number;
+  readonly #aheadMs: number;
   readonly #schemas: ReadonlyMap<unknown, ReturnType<typeof eventSchemas>[GroundswellEvent['type']]>;
 
-  /** @param options.nowMs wall time, asked once per event */
-  constructor(options: { cover: Cover; nowMs: () => number }) {
+  /**
+   * @param options.nowMs wall time, asked once or twice per event
+   * @param options.aheadMs how far ahead of it an event of a live source may be; without it, as far as the schema lets it
+   */
+  constructor(options: { cover: Cover; nowMs: () => number; aheadMs?: number }) {
     this.#cover = options.cover;
     this.#nowMs = options.nowMs;
+    this.#aheadMs = options.aheadMs ?? Number.POSITIVE_INFINITY;
     const schemas = eventSchemas(options.nowMs);
     this.#schemas = new Map(EVENT_TYPES.map((type) => [type, schemas[type]]));
   }
@@ -76,6 +81,7 @@ export class EventChecker {
       // Without further fields it is as small as its ids.
       if (Object.keys(fields).length !== PING_KEYS && eventBytes(fields) > EVENT_BYTES_MAX)
         return tooLarge(fields.type);
+      if (this.#isAhead(fields.ts)) return this.#ahead(fields.type, fields.ts);
       return { outcome: 'accepted', event: pingWithCell(fields, geohash30Text(hash)) };
     }
     return this.#checkSlowly(fields);
@@ -101,6 +107,16 @@ export class EventChecker {
     );
   }
 
+  #isAhead(ts: number): boolean {
+    return ts > this.#nowMs() + this.#aheadMs;
+  }
+
+  #ahead(type: string, ts: number): Checked {
+    const byS = Math.round((ts - this.#nowMs()) / 1_000);
+    const message = `ts: ${byS} s ahead of the region's time; at most ${this.#aheadMs / 1_000} s are taken: the sender's clock is wrong`;
+    return refused(type, 'clock_ahead', 'ts', message);
+  }
+
   #checkSlowly(fields: Record<string, unknown>): Checked {
     const schema = this.#schemas.get(fields.type);
     if (schema === undefined) return badType(fields.type);
@@ -113,6 +129,7 @@ export class EventChecker {
     }
     const event = result.data as CheckedEvent;
     if (eventBytes(event) > EVENT_BYTES_MAX) return tooLarge(event.type);
+    if (this.#isAhead(event.ts)) return this.#ahead(event.type, event.ts);
     // A field `cell` from outside never stands in for ours.
     if (Object.hasOwn(event, 'cell')) delete event.cell;
     if (event.lat !== undefined && event.lon !== undefined) {
@@ -182,6 +199,7 @@ function explain(reason: RefusalReason, field: string, value: unknown): string {
     case 'id_invalid':
       return `${field}: empty, or holds a control character: ${show(value)}`;
     case 'malformed':
+    case 'clock_ahead':
     case 'too_large':
     case 'unknown_type':
     case 'outside_region':

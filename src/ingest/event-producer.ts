@@ -34,6 +34,8 @@ export interface ProducerStats {
   readonly refused: Readonly<Record<string, number>>;
   /** Why the stream takes nothing at present; undefined when it does. */
   readonly failure: Error | undefined;
+  /** Why the region takes no more events at present: its stream is nearly full, or its nodes are behind. */
+  readonly overload: string | undefined;
 }
 
 /** An event as `docs/PROTOCOL.md` lists them; further fields pass through to behaviours. Anything else is refused. */
@@ -59,7 +61,7 @@ export class EventProducer {
    * Sends an event, and says what became of it. Waits for room, and for the stream's acknowledgement: do not wait for one
    * before the next, for those that are sent at the same time travel together.
    * @throws GroundswellError GS_LOG when the stream did not answer for ten seconds: it is not known whether the event is there,
-   *   and it is still sent on. Sending it again counts it twice, unless it has an `id`.
+   *   and it is still sent on. Sending it again counts it twice, unless it has an `id`. GS_FENCED as `offer`
    */
   async send(event: ProducedEvent): Promise<DeliveryReport> {
     for (;;) {
@@ -77,12 +79,14 @@ export class EventProducer {
   /**
    * Takes an event without waiting. `full`: it is not taken, for as many wait as may; offer it again when `room` resolves.
    * `taken`: it will be sent; `flush` says when it is there.
-   * @throws GroundswellError GS_LOG when the producer is closed; GS_REPLAY_OLD when a replay that was closed under this id has
+   * @throws GroundswellError GS_LOG when the producer is closed; GS_FENCED when another process has opened a producer with this
+   *   id since, so that nothing of this one is stored any more; GS_REPLAY_OLD when a replay that was closed under this id has
    *   further events
    */
   offer(event: ProducedEvent): 'taken' | 'full' | Refused {
     if (this.#closed !== undefined)
       throw new GroundswellError('GS_LOG', 'The producer is closed.', { remedy: 'Open another one.' });
+    if (this.#live.fenced) throw this.#live.failure!;
     let raw: unknown;
     try {
       raw = plain(event);
@@ -122,13 +126,14 @@ export class EventProducer {
   }
 
   get stats(): ProducerStats {
-    const { queued, failure } = this.#live;
+    const { queued, failure, overload } = this.#live;
     return {
       taken: this.#taken,
       delivered: Math.max(0, this.#taken - queued),
       queued,
       refused: Object.fromEntries(this.#refused),
       failure,
+      overload: overload?.message,
     };
   }
 

@@ -20,6 +20,7 @@ export const REFUSAL_REASONS = [
   'outside_region',
   'before_2000',
   'far_future',
+  'clock_ahead',
   'id_too_long',
   'id_invalid',
 ] as const;

@@ -3,7 +3,8 @@
  * the watermark to all partitions while nothing comes. Owns the bounds of what waits (P8) and the answer to "is it in the
  * stream"; the frames and their sequences are the Producer's.
  *
- * A stream that does not answer ends nothing. What was taken keeps its sequences and is sent again until the stream has
+ * While the region is overloaded nothing is taken; what was taken before is still sent. A stream that does not answer ends
+ * nothing. What was taken keeps its sequences and is sent again until the stream has
  * it, so that it takes effect once (P3); whoever waits in `flushed` for longer than the patience is told that it is not
  * known whether it will.
  */
@@ -12,9 +13,11 @@ import type { Clock } from '../core/clock.js';
 import { GroundswellError, messageOf } from '../core/errors.js';
 import { Wakeup } from '../core/wakeup.js';
 import type { RefusedEvent } from '../partition/frame.js';
+import type { Overload } from './back-pressure.js';
 import { EVENT_BYTES_MAX, eventBytes } from './event-size.js';
 import { LiveWatermark, QUIET_MS, reachesPane, TELL_EVERY_MS } from './live-watermark.js';
 import type { Producer } from './producer.js';
+import { settle, type Waiting } from './waiting.js';
 
 export interface LiveProducerOptions {
   readonly producer: Producer;
@@ -44,17 +47,12 @@ const DEFAULTS = {
 };
 /** Pause between two rounds of attempts, ms. */
 const PAUSE_MS = 1_000;
+/** So long after one was turned away by an overload, and after its end, others may come with what they could not say, ms. */
+const COME_AGAIN_MS = 10_000;
 
 export interface StopOptions {
   readonly end?: boolean;
   readonly watermarkMs?: number;
-}
-
-interface Waiting {
-  /** Number of events taken when the call was made: all of them must be in the stream. */
-  readonly upTo: number;
-  readonly resolve: () => void;
-  readonly reject: (error: Error) => void;
 }
 
 export class LiveProducer {
@@ -78,6 +76,8 @@ export class LiveProducer {
   #running: Promise<void> | undefined;
   #stopped: Promise<void> | undefined;
   #failure: Error | undefined;
+  /** Monotonic time until which those who were turned away are waited for: till then there is no quiet. */
+  #waitForMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: LiveProducerOptions) {
     this.#options = { ...DEFAULTS, ...options };
@@ -94,7 +94,7 @@ export class LiveProducer {
 
   /** Events, and bytes of them, that can still be taken: whoever takes many at once asks before. */
   get free(): { readonly events: number; readonly bytes: number } {
-    if (this.#stopping) return { events: 0, bytes: 0 };
+    if (this.#stopping || this.overload !== undefined) return { events: 0, bytes: 0 };
     const bytes = this.#options.queueBytesMax - this.#bytesBuffered - this.#bytesPacked;
     return { events: this.#options.queueEventsMax - this.queued, bytes };
   }
@@ -102,6 +102,21 @@ export class LiveProducer {
   /** Why the stream does not take what is sent; undefined again as soon as it does. */
   get failure(): Error | undefined {
     return this.#failure;
+  }
+
+  /** Another process has claimed the producer's id: nothing more is taken or sent, ever. */
+  get fenced(): boolean {
+    return this.#failure instanceof GroundswellError && this.#failure.code === 'GS_FENCED';
+  }
+
+  /** Why the region takes no more events now, whoever sends them. */
+  get overload(): Overload | undefined {
+    return this.#producer.overload;
+  }
+
+  /** Somebody could not even offer its events, and will come again with them: their time is waited for. */
+  turnedAway(): void {
+    this.#waitForMs = this.#options.clock.monotonic() + COME_AGAIN_MS;
   }
 
   start(): void {
@@ -116,6 +131,7 @@ export class LiveProducer {
     if (!this.#producer.needs(event.type)) return 'unneeded';
     // Whoever could not be taken now comes again with what it has: there is no quiet.
     this.#watermark.heard();
+    if (this.overload !== undefined) this.turnedAway();
     if (this.#isFull()) return 'full';
     this.#producer.offer(event);
     this.#took(eventBytes(event));
@@ -132,7 +148,8 @@ export class LiveProducer {
 
   /**
    * Resolves when everything that was taken before the call is in the stream. Rejects with GS_LOG when the stream did not
-   * take it for longer than the patience: then it is not known whether it is there, and it is still sent on.
+   * take it for longer than the patience: then it is not known whether it is there, and it is still sent on. Rejects with
+   * GS_FENCED when another process uses the producer's id.
    */
   flushed(): Promise<void> {
     if (this.queued === 0) return Promise.resolve();
@@ -176,6 +193,7 @@ export class LiveProducer {
   async #run(): Promise<void> {
     while (!this.#stopping) {
       this.#wakeup.arm();
+      this.#mindOverload();
       const dueInMs = this.#dueInMs();
       if (dueInMs > 0) {
         await this.#wakeup.wait(dueInMs);
@@ -186,10 +204,22 @@ export class LiveProducer {
         await this.#send();
       } catch (error) {
         this.#fail(error);
+        if (this.fenced) return;
         this.#wakeup.arm();
         if (!this.#isStopping()) await this.#wakeup.wait(PAUSE_MS);
       }
     }
+  }
+
+  /** Looks on the side whether the region is overloaded: what is due to be sent does not wait for the answer. */
+  #mindOverload(): void {
+    if (this.#options.clock.monotonic() < this.#waitForMs) this.#watermark.heard();
+    this.#producer.look().then(
+      (overload) => {
+        if (overload === undefined && !this.#isFull()) settle(this.#rooms);
+      },
+      () => undefined,
+    );
   }
 
   /** How long until there is something to send, ms; not above 0 when there is. */
@@ -246,6 +276,7 @@ export class LiveProducer {
     const { queueEventsMax, queueBytesMax } = this.#options;
     return (
       this.#stopping ||
+      this.overload !== undefined ||
       this.queued >= queueEventsMax ||
       this.#bytesBuffered + this.#bytesPacked >= queueBytesMax
     );
@@ -261,15 +292,10 @@ export class LiveProducer {
   #fail(error: unknown): void {
     this.#failure = error instanceof Error ? error : new Error(messageOf(error));
     settle(this.#flushes, this.#failure);
-  }
-}
-
-/** Ends the waiting of those whose events are among the first `upTo`; of all by default. */
-function settle(list: Waiting[], error?: Error, upTo = Number.POSITIVE_INFINITY): void {
-  const over = list.findIndex((waiting) => waiting.upTo > upTo);
-  for (const { resolve, reject } of list.splice(0, over === -1 ? list.length : over)) {
-    if (error === undefined) resolve();
-    else reject(error);
+    if (!this.fenced) return;
+    this.#stopping = true;
+    this.#ended = true;
+    settle(this.#rooms, this.#failure);
   }
 }
 

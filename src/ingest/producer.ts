@@ -4,57 +4,28 @@
  * nothing else. Sequences make it safe to send anything again: a partition takes each event once, for ever (P3).
  *
  * What was packed stays as it is until the stream has it: a batch whose fate is unknown is sent again with the same
- * frames and sequences, however often. One process at a time uses a producer's id.
+ * frames and sequences, however often.
+ *
+ * One process at a time uses a producer's id: who resumes it claims it (`producer-session.ts`), and from then on the stream
+ * refuses every batch of whoever used it before, also one that was under way. So what it reads of its history is all there
+ * ever will be, and no two processes give one sequence to different events.
  */
 import type { ActorEvent } from '../actor/behaviour.js';
-import type { Clock } from '../core/clock.js';
 import { GroundswellError } from '../core/errors.js';
 import { partitionOf } from '../core/hash.js';
 import { actorId } from '../core/ids.js';
-import type { Log, LogEntry } from '../log/log.js';
-import type { Subjects } from '../log/subjects.js';
 import type { RefusedEvent } from '../partition/frame.js';
+import { RELEASE_EVENT, releasedActor } from '../partition/quarantine.js';
 import type { ProducerMode } from '../partition/watermark.js';
+import { BackPressure, type Overload } from './back-pressure.js';
 import { packFrames, type PackedFrame } from './event-frames.js';
 import { producerHistory } from './producer-history.js';
-import type { Routes } from './routes.js';
+import type { PackOptions, ProducerOptions, SendOptions } from './producer-options.js';
+import { fencedOff, ProducerSession } from './producer-session.js';
+import { awaitRoom } from './room.js';
 import { BatchBuilder, Unsent, type SendOutcome } from './unsent.js';
 
-export interface ProducerOptions {
-  readonly log: Log;
-  readonly subjects: Subjects;
-  /** A registry's routes, or a region card's. */
-  readonly routes: Routes;
-  readonly clock: Clock;
-  readonly partitions: number;
-  /** Stable over restarts: see `resume`. */
-  readonly id: string;
-  readonly mode: ProducerMode;
-  readonly outOfOrderBoundMs: number;
-  /** Most events in one frame. */
-  readonly frameEvents: number;
-  /** Frames of each partition that are sent together: fewer, larger batches. 4 by default. */
-  readonly framesPerFlush?: number;
-}
-
-export interface PackOptions {
-  /** What is promised, event time ms; by default the latest event less the out-of-order bound. It never goes back. */
-  readonly watermarkMs?: number;
-  /** Whether partitions without events hear the watermark too; true by default. */
-  readonly toAll?: boolean;
-  /** The producer's last word. */
-  readonly end?: boolean;
-  /**
-   * Goes into the same atomic batch as all the frames. `sent` says where the first of them stands; the outcome is `stale`,
-   * and nothing is stored, when a compare-and-set of one of them failed.
-   */
-  readonly with?: readonly LogEntry[];
-}
-
-export interface SendOptions {
-  /** How long to try again while the stream does not take a batch, ms. By default about two minutes. */
-  readonly patienceMs?: number;
-}
+export type { PackOptions, ProducerOptions, SendOptions } from './producer-options.js';
 
 interface Lane {
   events: ActorEvent[];
@@ -71,7 +42,10 @@ export class Producer {
   readonly #options: ProducerOptions;
   readonly #lanes: Lane[];
   readonly #unsent: Unsent;
+  readonly #pressure: BackPressure | undefined;
+  #session: ProducerSession | undefined;
   #sending = false;
+  #fenced = false;
   #buffered = 0;
   #latestMs = Number.NEGATIVE_INFINITY;
   #packedWatermarkMs = 0;
@@ -80,7 +54,9 @@ export class Producer {
 
   constructor(options: ProducerOptions) {
     this.#options = options;
-    this.#unsent = new Unsent(options.log, options.clock);
+    const { log, clock, subjects, gauge } = options;
+    this.#unsent = new Unsent(log, clock, async () => (await this.#session?.isOurs()) !== true);
+    this.#pressure = gauge === undefined ? undefined : new BackPressure({ gauge, subjects, clock });
     this.#lanes = Array.from({ length: options.partitions }, () => ({
       events: [],
       seq: 0,
@@ -112,19 +88,36 @@ export class Producer {
     return this.#unsent.eventsSent;
   }
 
+  /** Why no more events should be sent now, as of the last look. */
+  get overload(): Overload | undefined {
+    return this.#pressure?.overload;
+  }
+
+  /** Looks how full the stream is, at most once a second; gives what `overload` is then. */
+  async look(): Promise<Overload | undefined> {
+    return this.#pressure?.look(this.#unsent.bytesSent);
+  }
+
+  /** How far the stream's clock is ahead of this machine's, ms; 0 while it is not known. */
+  get streamAheadMs(): number {
+    return this.#pressure?.aheadMs ?? 0;
+  }
+
   /** Something was packed that the stream is not known to have. */
   get unsent(): boolean {
     return !this.#unsent.empty;
   }
 
   /**
-   * Looks up what an earlier run under this id has sent. Gives true when there was one.
+   * Claims the id, and looks up what earlier runs under it have sent. Gives true when there was one. Another process that
+   * uses the id is fenced off by that.
    *
    * A replay is then given all its events again, in the same order, and sends those that are missing. A live producer goes
    * on behind what is there: what it is given is new.
    */
   async resume(): Promise<boolean> {
     const { id, mode } = this.#options;
+    this.#session = await ProducerSession.claim(this.#options);
     const history = await producerHistory(this.#options);
     const other = history.find((known) => known !== undefined && known.mode !== mode);
     if (other !== undefined) {
@@ -159,16 +152,24 @@ export class Producer {
 
   /** Whether any behaviour receives events of a type. */
   needs(eventType: string): boolean {
-    return this.#options.routes.has(eventType);
+    return this.#options.routes.has(eventType) || eventType === RELEASE_EVENT;
   }
 
   /** Takes an event for its actor's partition. An event that no behaviour receives is dropped early: gives false. */
   offer(event: ActorEvent): boolean {
     const route = this.#options.routes.get(event.type);
-    if (route === undefined) return false;
+    if (route === undefined) return this.#offerRelease(event);
     const to = actorId(route.actorType, event[route.keyField] as string);
     this.#put(partitionOf(to, this.#options.partitions), event);
     if (event.ts > this.#latestMs) this.#latestMs = event.ts;
+    return true;
+  }
+
+  /** The engine's own event, for whoever has the actor: its time says nothing about others. */
+  #offerRelease(event: ActorEvent): boolean {
+    const to = event.type === RELEASE_EVENT ? releasedActor(event) : undefined;
+    if (to === undefined) return false;
+    this.#put(partitionOf(to, this.#options.partitions), event);
     return true;
   }
 
@@ -183,8 +184,14 @@ export class Producer {
     return this.#buffered >= framesPerFlush * frameEvents * partitions;
   }
 
-  /** Sends all that is buffered, and the watermark to every partition. Resolves when the stream has it. */
+  /**
+   * Sends all that is buffered, and the watermark to every partition. Resolves when the stream has it. Events wait as long as
+   * the region is overloaded.
+   * @throws GroundswellError GS_OVERLOAD when the stream stays full
+   */
   async flush(options: PackOptions & SendOptions = {}): Promise<SendOutcome> {
+    // Entries that go along must not grow old; whoever has such asks before it takes events.
+    if (this.#buffered > 0 && options.with === undefined) await this.#room();
     // What an earlier flush could not send goes first, as it is: so it never grows while the stream is away.
     const before = await this.send(options);
     if (before.outcome === 'stale') return before;
@@ -211,7 +218,10 @@ export class Producer {
     const { with: extras, toAll = true, end = false } = options;
     const allowedMs = options.watermarkMs ?? this.#latestMs - outOfOrderBoundMs;
     const watermarkMs = Math.max(allowedMs, this.#packedWatermarkMs);
-    const batches = new BatchBuilder(log.batchEntriesMax, extras);
+    const batches = new BatchBuilder(log.batchEntriesMax, {
+      extras,
+      condition: this.#session?.condition,
+    });
     let resumed = 0;
     for (const [partition, lane] of this.#lanes.entries()) {
       // Of what is buffered, that which an earlier run has sent.
@@ -234,16 +244,29 @@ export class Producer {
 
   /**
    * Sends what is packed; tries again as long as the stream may come back. Sending twice does no harm (P3).
-   * @throws GroundswellError GS_LOG when the stream did not take it: it stays packed, and the next `send` goes on there
+   * @throws GroundswellError GS_LOG when the stream did not take it: it stays packed, and the next `send` goes on there;
+   *   GS_FENCED when another process has claimed the id: nothing more of this one is ever stored
    */
   async send(options: SendOptions = {}): Promise<SendOutcome> {
     if (this.#sending) throw new GroundswellError('GS_INTERNAL', `${this.id} is sending already.`);
     this.#sending = true;
     try {
-      return await this.#unsent.send(options.patienceMs ?? Number.POSITIVE_INFINITY);
+      if (this.#fenced) throw fencedOff(this.id);
+      const outcome = await this.#unsent.send(options.patienceMs ?? Number.POSITIVE_INFINITY);
+      this.#fenced = outcome.outcome === 'stale' && this.#session !== undefined;
+      if (this.#fenced) throw fencedOff(this.id);
+      return outcome;
     } finally {
       this.#sending = false;
     }
+  }
+
+  async #room(): Promise<void> {
+    await awaitRoom({
+      clock: this.#options.clock,
+      look: () => this.look(),
+      onWait: (overload) => this.#options.onWait?.(overload),
+    });
   }
 
   #put(partition: number, event: ActorEvent): void {

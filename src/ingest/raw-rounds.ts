@@ -5,6 +5,7 @@
  */
 import type { Clock } from '../core/clock.js';
 import { GroundswellError } from '../core/errors.js';
+import type { Gauge } from '../log/gauge.js';
 import type { Log, LogEntry, LogMessage, LogReader } from '../log/log.js';
 import type { Subjects } from '../log/subjects.js';
 import type { RefusedEvent } from '../partition/frame.js';
@@ -20,6 +21,8 @@ export interface RoundOptions {
   readonly log: Log;
   /** The stream of raw events. */
   readonly raw: Log;
+  /** How full the engine's stream is: with it, raw events wait in their own stream while the region is overloaded. */
+  readonly gauge?: Gauge;
   readonly subjects: Subjects;
   readonly routes: Routes;
   readonly checker: EventChecker;
@@ -125,7 +128,8 @@ export class RawRounds {
   async turn(): Promise<Turn> {
     const { clock, raw, watermarkEveryMs } = this.#options;
     if (this.#reader.failure !== undefined) throw this.#reader.failure;
-    const messages = this.#takeRound();
+    const overload = await this.#producer.look();
+    const messages = overload === undefined ? this.#takeRound() : [];
     const dueInMs = Math.min(
       this.#toldAtMs + watermarkEveryMs - clock.monotonic(),
       this.#watermark.paneInMs(this.#toldMs),

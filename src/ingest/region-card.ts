@@ -26,6 +26,8 @@ const cardSchema = z.object({
   /** IANA name. */
   timezone: z.string(),
   outOfOrderBoundMs: z.int().min(0),
+  /** How far ahead of the region's time live events may be; a card of an earlier version does not say. */
+  clockToleranceMs: z.int().min(0).default(60_000),
   /** By type of event. */
   routes: z.record(z.string(), route).transform((routes) => new Map(Object.entries(routes))),
   /** Most events in one frame. */
@@ -47,6 +49,7 @@ export function cardOf(config: RegionConfig, registry: Registry): string {
     cover: [...config.cover],
     timezone: config.timezone,
     outOfOrderBoundMs: config.outOfOrderBoundMs,
+    clockToleranceMs: config.clockToleranceMs,
     routes: Object.fromEntries(routes) as Record<string, z.input<typeof route>>,
     frameEvents: config.limits.frameEvents,
   };

@@ -30,6 +30,9 @@ const limits = z.strictObject({
     .min(65_536)
     .default(16_777_216)
     .describe('bytes of one commit (atomic batch) of the node'),
+  lagMessages: count
+    .default(100_000)
+    .describe('input messages of a partition that may wait: with more, producers are asked to wait'),
   turnBytes: count
     .min(1_024)
     .default(262_144)
@@ -37,6 +40,29 @@ const limits = z.strictObject({
   residentActors: count
     .default(1_000_000)
     .describe('actors that a node keeps in memory; the rest lie in the snapshot'),
+  actorStateBytesMax: count
+    .max(384 * 1024)
+    .default(262_144)
+    .describe(
+      'bytes of an actor’s state: a call that makes it larger is taken back and becomes a dead letter',
+    ),
+  handlerTimeMaxMs: z
+    .int()
+    .min(10)
+    .max(500)
+    .default(200)
+    .describe('ms that one call of a handler may take: it is broken off then, and becomes a dead letter'),
+  quarantineAfter: count
+    .default(5)
+    .describe('an actor is quarantined after so many failed calls in a row: what comes for it is kept'),
+  quarantineKeepMax: z
+    .int()
+    .min(0)
+    .max(10_000)
+    .default(1_000)
+    .describe(
+      'events and messages kept for an actor in quarantine, at most 256 KiB of them; more are dead letters',
+    ),
 });
 
 const windows = z
@@ -82,6 +108,9 @@ export const regionSchema = z
     idleTimeout: duration('30s', 1_000).describe(
       'a producer silent for longer no longer holds the watermark back',
     ),
+    clockTolerance: duration('60s', 1_000).describe(
+      'how far ahead of the region’s time a live event may be: what is later comes from a clock that is wrong, and is refused',
+    ),
     duplicateWindow: duration('15m', 0).describe(
       'how long an event’s `id` is remembered: a second event with it is dropped',
     ),
@@ -93,6 +122,12 @@ export const regionSchema = z
       .regex(/^[\w-]+$/, 'is the name of a file in config/models, without its ending')
       .default('surge-linear')
       .describe('name of a file in config/models, without its ending'),
+    standbys: z
+      .int()
+      .min(0)
+      .max(2)
+      .default(0)
+      .describe('0 to 2 further nodes that follow each partition, so that one of them can take over at once'),
     windows: windows
       .prefault(['1m', '5m', '15m', '1h'])
       .describe('lengths of whole minutes, 1m to 1d; 1m is one of them, for all others are made of it'),
@@ -105,6 +140,7 @@ export const regionSchema = z
       allowedLateness,
       presence,
       idleTimeout,
+      clockTolerance,
       duplicateWindow,
       history,
       windows,
@@ -116,6 +152,7 @@ export const regionSchema = z
       allowedLatenessMs: allowedLateness,
       presenceMs: presence,
       idleTimeoutMs: idleTimeout,
+      clockToleranceMs: clockTolerance,
       duplicateWindowMs: duplicateWindow,
       historyMs: history,
       /** Lengths, shortest first; the first is one minute. */

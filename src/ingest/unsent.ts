@@ -30,13 +30,17 @@ const BATCH_BYTES_MAX = 4 * 1024 * 1024;
 export class Unsent {
   readonly #log: Log;
   readonly #clock: Clock;
+  readonly #isRefusedForGood: () => Promise<boolean>;
   #batches: Batch[] = [];
-  /** Events that were sent. */
+  /** Events, and bytes of all that was sent. */
   eventsSent = 0;
+  bytesSent = 0;
 
-  constructor(log: Log, clock: Clock) {
+  /** @param isRefusedForGood asked when a batch was stale: a cluster says so too while an earlier attempt is under way */
+  constructor(log: Log, clock: Clock, isRefusedForGood = (): Promise<boolean> => Promise.resolve(true)) {
     this.#log = log;
     this.#clock = clock;
+    this.#isRefusedForGood = isRefusedForGood;
   }
 
   get empty(): boolean {
@@ -58,6 +62,7 @@ export class Unsent {
       }
       this.#batches.shift();
       this.eventsSent += batch.events;
+      this.bytesSent += batch.bytes;
     }
     return sent;
   }
@@ -69,7 +74,7 @@ export class Unsent {
       const outcome = await this.#log.append(batch.entries);
       if (outcome.outcome === 'committed')
         return batch.withExtras ? { outcome: 'sent', withSeq: outcome.firstSeq } : { outcome: 'sent' };
-      if (outcome.outcome === 'stale') return outcome;
+      if (outcome.outcome === 'stale' && (await this.#isRefusedForGood())) return outcome;
       const final = outcome.outcome === 'refused' && !outcome.retry;
       if (final || attempt >= ATTEMPTS_MAX || this.#clock.monotonic() - startedMs >= patienceMs) {
         throw new GroundswellError('GS_LOG', `The stream did not take a batch of events: ${outcome.cause}.`);
@@ -79,15 +84,24 @@ export class Unsent {
   }
 }
 
+/** What a batch is stored on: that this is the last message of a subject. */
+export type Condition = Required<Pick<LogEntry, 'expectSubject' | 'expectLastSeq'>>;
+
 /** Puts messages into batches that the log takes; with entries that must go along, into one. */
 export class BatchBuilder {
   readonly #entriesMax: number;
   readonly #extras: readonly LogEntry[] | undefined;
+  readonly #condition: Condition | undefined;
   readonly #batches: Batch[] = [];
 
-  constructor(entriesMax: number, extras: readonly LogEntry[] | undefined) {
+  /** @param condition what each batch is stored on, when there are no entries that must go along */
+  constructor(
+    entriesMax: number,
+    { extras, condition }: { extras?: readonly LogEntry[] | undefined; condition?: Condition | undefined },
+  ) {
     this.#entriesMax = entriesMax;
     this.#extras = extras;
+    this.#condition = extras === undefined ? condition : undefined;
     if (extras === undefined) return;
     this.#batches.push({ entries: [], bytes: 0, events: 0, withExtras: true });
     for (const entry of extras) this.add(entry, 0);
@@ -103,6 +117,7 @@ export class BatchBuilder {
     ) {
       batch = { entries: [], bytes: 0, events: 0, withExtras: false };
       this.#batches.push(batch);
+      entry = { ...entry, ...this.#condition };
     }
     batch.entries.push(entry);
     batch.bytes += bytes;

@@ -9,6 +9,7 @@ export interface Lease {
   readonly name: string;
   /** Grows with each write of any lease. */
   readonly seq: number;
+  /** Never empty. */
   readonly value: Uint8Array;
 }
 
@@ -39,6 +40,13 @@ export interface Leases {
   remove(name: string): Promise<void>;
   /** All that there are now, as the stream's leader has them. */
   list(): Promise<Lease[]>;
-  /** Tells of all there are, then of each change. `onChange` is not called again once `close` was. */
-  watch(onChange: (change: LeaseChange) => void): Promise<{ close(): Promise<void> }>;
+  /**
+   * Tells of all there are, then of each change, in the order of their sequences; of a lease that is written faster than
+   * this is told, perhaps only the last. `onChange` is not called again once `close` was.
+   * @param onFailure called when nothing will be told any more: the place where leases are kept is gone
+   */
+  watch(
+    onChange: (change: LeaseChange) => void,
+    onFailure?: (error: Error) => void,
+  ): Promise<{ close(): Promise<void> }>;
 }

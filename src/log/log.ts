@@ -11,12 +11,16 @@ export interface LogEntry {
    * of a subject within a batch. One stale expectation refuses the whole batch.
    */
   readonly expectLastSeq?: number;
+  /** The subject whose last sequence `expectLastSeq` speaks of, when it is another than the entry's own. */
+  readonly expectSubject?: string;
 }
 
 export interface LogMessage {
   readonly subject: string;
   readonly seq: number;
   readonly payload: Uint8Array;
+  /** When the stream stored it, ms UTC by the stream's own clock, where it has one. */
+  readonly storedAtMs?: number;
 }
 
 export type AppendOutcome =

@@ -21,4 +21,6 @@ export interface ObjectStore {
   list(): Promise<ObjectInfo[]>;
   /** Without effect when there is none. */
   remove(name: string): Promise<void>;
+  /** Removes what was left, longer ago than this, by a `put` whose process died. Gives how many objects that were begun. */
+  sweep?(olderThanMs: number): Promise<number>;
 }

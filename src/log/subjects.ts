@@ -23,6 +23,14 @@ export class Subjects {
   get ingestStream(): string {
     return `GS_${this.region}_INGEST`;
   }
+  /** Key-value bucket of the leases by which nodes find each other. */
+  get nodesBucket(): string {
+    return `GS_${this.region}_NODES`;
+  }
+  /** Bucket of the object store with base snapshots and snapshots of the region. */
+  get baseBucket(): string {
+    return `GS_${this.region}_BASE`;
+  }
   get engineSubjects(): string {
     return `gs.${this.region}.p.>`;
   }
@@ -57,6 +65,17 @@ export class Subjects {
   mail(partition: number): string {
     return `gs.${this.region}.p.${partitionToken(partition)}.in.mail`;
   }
+  /** Holds a message while the partition's owner asks producers to wait. */
+  hold(partition: number): string {
+    return `gs.${this.region}.p.${partitionToken(partition)}.hold`;
+  }
+  get allHolds(): string {
+    return `gs.${this.region}.p.*.hold`;
+  }
+  /** Its last message is the claim of the process that uses a producer's id now; no input of a partition. */
+  session(producer: string): string {
+    return `gs.${this.region}.p.producer.session.${subjectToken(producer)}`;
+  }
   /** Both inputs of a partition, in stream order. */
   inputs(partition: number): string {
     return `gs.${this.region}.p.${partitionToken(partition)}.in.*`;
@@ -64,12 +83,20 @@ export class Subjects {
   journal(partition: number): string {
     return `gs.${this.region}.p.${partitionToken(partition)}.journal`;
   }
+  get allJournals(): string {
+    return `gs.${this.region}.p.*.journal`;
+  }
   out(partition: number): string {
     return `gs.${this.region}.p.${partitionToken(partition)}.out`;
   }
   /** Outputs of all partitions. */
   get allOut(): string {
     return `gs.${this.region}.p.*.out`;
+  }
+
+  /** Marks a place between two batches, at which a snapshot of the whole region is taken. */
+  get snapshotCut(): string {
+    return `gs.${this.region}.p.snapshot.cut`;
   }
 
   /** Rows: one token per geohash character, so that a wildcard covers everything under a prefix. */
@@ -87,11 +114,30 @@ export class Subjects {
   sideCursor(partition: number): string {
     return `gs.${this.region}.cursor.side.${partitionToken(partition)}`;
   }
+  /** What is asked of one node, by its id; `*` for all that may be asked. Nothing of it is stored. */
+  node(id: string, question: string): string {
+    return `gs.${this.region}.node.${id}.${question}`;
+  } /** Says that the dead letter with a sequence was replayed. */
+  replayed(seq: number): string {
+    return `gs.${this.region}.audit.replayed.${seq}`;
+  }
+  /** All publishers' cursors in a stream that rows or side outputs are published to. */
+  cursorsOf(stream: string): string {
+    return `gs.${this.region}.cursor.${stream === this.sideStream ? 'side' : 'agg'}.*`;
+  }
   /** Event types go onto subjects with underscores for dots; anything odd becomes `unknown`. */
   side(kind: 'late' | 'dead', type: string): string {
     const token = type.replaceAll('.', '_');
     return `gs.${this.region}.${kind}.${/^[a-z0-9_-]{1,64}$/.test(token) ? token : 'unknown'}`;
   }
+}
+
+/** One token for any name: what has a meaning in subjects, and what is not plain ASCII, is written as %XX. */
+function subjectToken(name: string): string {
+  return encodeURIComponent(name).replace(
+    /[.*!'()~]/g,
+    (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
 }
 
 /** Partition of an input, journal or output subject. */

@@ -2,13 +2,16 @@
  * The data folder of a node: one process at a time. The lock is a file with the process id and the time that process
  * started, so that a lock left by a killed process, even if its id is used again, holds nobody up.
  */
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { GroundswellError, messageOf } from '../core/errors.js';
 
 export interface DataFolder {
   readonly path: string;
   readonly snapshots: string;
+  /** Of the node that works on this folder: made once. */
+  readonly nodeId: string;
   release(): Promise<void>;
 }
 
@@ -21,16 +24,29 @@ interface Holder {
 export async function openDataFolder(path: string): Promise<DataFolder> {
   const lock = join(path, 'groundswell.lock');
   const holder: Holder = { pid: process.pid, started: (await startOf(process.pid)) ?? '' };
+  let nodeId: string;
   try {
     await mkdir(path, { recursive: true });
     await take(lock, JSON.stringify(holder), path);
+    nodeId = await idOf(path);
   } catch (error) {
     if (error instanceof GroundswellError) throw error;
     throw new GroundswellError('GS_OUTPUT', `The data folder ${path} cannot be used: ${messageOf(error)}.`, {
       cause: error,
     });
   }
-  return { path, snapshots: join(path, 'snapshots'), release: () => rm(lock, { force: true }) };
+  return { path, nodeId, snapshots: join(path, 'snapshots'), release: () => rm(lock, { force: true }) };
+}
+
+/** The id in the folder; a new one where there is none, or none that is whole. */
+async function idOf(path: string): Promise<string> {
+  const file = join(path, 'node-id');
+  const known = await readFile(file, 'utf8').catch(() => '');
+  if (/^[0-9a-f]{32}$/.test(known.trim())) return known.trim();
+  const made = randomUUID().replaceAll('-', '');
+  await writeFile(`${file}.new`, `${made}\n`);
+  await rename(`${file}.new`, file);
+  return made;
 }
 
 async function take(lock: string, text: string, path: string): Promise<void> {

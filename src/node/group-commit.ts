@@ -65,6 +65,12 @@ export class GroupCommit {
     this.#inputSeq.set(partition, inputSeq);
   }
 
+  /** Lets go of a partition that is not ours any more. */
+  untrack(partition: number): void {
+    this.#journalSeq.delete(partition);
+    this.#inputSeq.delete(partition);
+  }
+
   journalSeq(partition: number): number {
     return this.#journalSeq.get(partition) ?? 0;
   }

@@ -1,78 +1,46 @@
 /**
  * A node: owns partitions of a region and drives them. Fetches input, lets the partitions step, sends their commits
  * as one batch — the next step is computed while the last batch is in flight — and hands acknowledged states to the
- * snapshots. All I/O of the engine is started here; all decisions are made in `partition/`.
+ * snapshots. All I/O of the engine is started here; all decisions are made in `partition/` and `membership/`.
+ *
+ * Alone it owns all partitions. With others it owns what `membership/` gives it: `ownership-loop` takes, follows and hands
+ * over, and whoever lost a partition finds out at its next commit (P1).
  */
 import type { Registry } from '../actor/registry.js';
 import type { Clock } from '../core/clock.js';
 import { GroundswellError, messageOf } from '../core/errors.js';
 import { partitionOf } from '../core/hash.js';
 import type { ActorId } from '../core/ids.js';
+import { silent, type Logger } from '../core/logger.js';
+import { Wakeup } from '../core/wakeup.js';
+import type { Leases } from '../log/leases.js';
 import type { Log } from '../log/log.js';
 import type { Subjects } from '../log/subjects.js';
-import { Partition, type PartitionConfig } from '../partition/partition.js';
+import { Partition, type Commit, type PartitionConfig } from '../partition/partition.js';
 import type { SnapshotStore } from '../state/store.js';
-import { encodeCommit, type EncodedCommit } from './batch-assembly.js';
+import { Bases, type BasesOptions } from './bases.js';
+import { CommitPipeline } from './commit-pipeline.js';
+import { Follower, type FollowerOptions } from './follower.js';
 import { GroupCommit, type CommitResult } from './group-commit.js';
+import { DEFAULT_LIMITS, type NodeLimits } from './limits.js';
+import { Membership } from './membership/membership.js';
 import { OwnedPartition } from './owned-partition.js';
-import { recoverPartition } from './recover.js';
+import { OwnershipLoop } from './ownership-loop.js';
+import { recoverPartition, takePartition, type Recovery } from './recover.js';
 import { Retention } from './retention.js';
 import { Snapshotter } from './snapshotter.js';
-import type { ActorView, NodeObserver, NodeState, NodeStats, NodeStatus } from './status.js';
-import { Wakeup } from '../core/wakeup.js';
+import type {
+  ActorView,
+  MemberStatus,
+  NodeObserver,
+  NodeState,
+  NodeStats,
+  NodeStatus,
+  PartitionStatus,
+  QuarantinedActors,
+} from './status.js';
 
-export interface NodeLimits {
-  /** Input bytes a partition takes in one turn. */
-  readonly turnBytes: number;
-  /** Events a partition may have taken and not committed. */
-  readonly uncommittedEventsMax: number;
-  /** Bytes of one batch, roughly. */
-  readonly batchBytesMax: number;
-  /** Timers that fire in one turn, over all partitions: a minute that closes leaves room for what comes meanwhile. */
-  readonly turnTimersMax: number;
-  /** The same in time, ms: a turn ends soon after it, however much there is to close. */
-  readonly turnTimersMs: number;
-  /** Actors in memory, over all partitions of the node. */
-  readonly residentActorsMax: number;
-  /** Steps after which an untouched actor is passivated. */
-  readonly idleSteps: number;
-  readonly pendingSnapshotActorsMax: number;
-  /** At least so long between two snapshot transactions, ms. */
-  readonly snapshotEveryMs: number;
-  /**
-   * While input keeps coming and the node is behind or a replay is attached, commits are at least so far apart, ms: what
-   * is gathered costs less. Otherwise a commit follows as soon as the last one is acknowledged.
-   */
-  readonly commitEveryMs: number;
-  /** While a minute closes, commits are at least so far apart, ms: cells are told by many, a little each time. */
-  readonly closingCommitEveryMs: number;
-  /** Input messages that were not taken yet: with more of them, the node counts as behind. */
-  readonly behindMessages: number;
-  /** Attempts to store a commit before the node gives up. */
-  readonly commitAttemptsMax: number;
-  /** How often time is looked at when nothing comes, ms. */
-  readonly tickMs: number;
-  /** How long committed inputs are kept, ms. */
-  readonly historyMs: number;
-}
-
-export const DEFAULT_LIMITS: NodeLimits = {
-  turnBytes: 256 * 1024,
-  uncommittedEventsMax: 50_000,
-  batchBytesMax: 16 * 1024 * 1024,
-  turnTimersMax: 2_000,
-  turnTimersMs: 15,
-  residentActorsMax: 1_000_000,
-  idleSteps: 10_000,
-  pendingSnapshotActorsMax: 500_000,
-  snapshotEveryMs: 5_000,
-  commitEveryMs: 200,
-  closingCommitEveryMs: 50,
-  behindMessages: 64,
-  commitAttemptsMax: 30,
-  tickMs: 200,
-  historyMs: 24 * 3_600_000,
-};
+export { DEFAULT_LIMITS, type NodeLimits } from './limits.js';
 
 export interface NodeOptions {
   readonly log: Log;
@@ -83,11 +51,52 @@ export interface NodeOptions {
   readonly partitions: number;
   readonly partition: Omit<PartitionConfig, 'region' | 'partition' | 'partitions' | 'registry'>;
   readonly limits?: Partial<NodeLimits>;
+  /** How it finds the region's other nodes; without it, it owns all partitions. */
+  readonly membership?: MembershipOptions;
+  /** Where base snapshots are kept; without it there are none, and journals stay whole. */
+  readonly bases?: BasesOptions;
   readonly observer?: NodeObserver;
+  readonly logger?: Logger;
   onRetry?(cause: string, attempt: number): void;
+  /** Called when the node has begun, and has ceased, to own a partition. */
+  onOwned?(partition: number): void;
+  onDropped?(partition: number): void;
+  /** Called when a node of the region has come, gone or said something new. */
+  onMembers?(): void;
+}
+
+export interface MembershipOptions {
+  readonly leases: Leases;
+  /** Stays the same over restarts on the same data folder: its partitions come back to it. */
+  readonly id: string;
+  readonly name: string;
+  /** Its share of the partitions, against the other nodes' weights. */
+  readonly weight: number;
+  /** Where its HTTP server answers. */
+  readonly http?: string;
+  readonly version: string;
+  /** Further nodes that follow each partition. */
+  readonly standbys: number;
+  /** A node that is silent for longer counts as gone, ms: whole seconds. */
+  readonly ttlMs?: number;
+}
+
+/** Nodes of a region, and what of it is done here. */
+interface Shared {
+  readonly membership: Membership;
+  readonly ownership: OwnershipLoop;
+}
+
+interface Release {
+  readonly to: string;
+  /** Number of the partition's last commit here; undefined until it was made. */
+  commit: number | undefined;
+  done(): void;
 }
 
 const RETENTION_EVERY_MS = 60_000;
+/** Actors in quarantine that are listed. */
+const QUARANTINED_MAX = 1_000;
 /** Timers that fire between two looks at the clock. */
 const TIMERS_BITE = 200;
 
@@ -103,24 +112,34 @@ export class Node {
     rows: 0,
     entriesRecovered: 0,
     retentionFailures: 0,
+    taken: 0,
+    handedOver: 0,
+    fenced: 0,
   };
   readonly #options: NodeOptions;
   readonly #limits: NodeLimits;
   readonly #owned = new Map<number, OwnedPartition>();
+  readonly #releases = new Map<number, Release>();
+  /** Not owned any more, and not put away yet. */
+  readonly #leaving = new Set<number>();
   readonly #groupCommit: GroupCommit;
+  readonly #pipeline: CommitPipeline;
   readonly #snapshotter: Snapshotter;
   readonly #wakeup: Wakeup;
+  /** Woken when a partition or a member comes or goes. */
+  readonly #moves: Wakeup;
   readonly #retention: Retention;
+  readonly #shared: Shared | undefined;
+  readonly #bases: Bases | undefined;
   #tending: Promise<void> | undefined;
-  #inFlight: Promise<void> | undefined;
-  #committedAtMs = 0;
-  #held: EncodedCommit[] = [];
   #state: NodeState = 'starting';
   #clockBehindMs = 0;
   /** No replay was attached at the last look. */
   #live = true;
   /** Whose turn it is to close first; until it has closed. */
   #first = 0;
+  /** The lease was not fresh at the last look. */
+  #paused = false;
   #stopping = false;
   #failure: Error | undefined;
   #running: Promise<void> | undefined;
@@ -129,6 +148,7 @@ export class Node {
     this.#options = options;
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.#wakeup = new Wakeup(options.clock);
+    this.#moves = new Wakeup(options.clock);
     this.#retention = new Retention({
       ...options,
       historyMs: this.#limits.historyMs,
@@ -138,6 +158,18 @@ export class Node {
       ...options,
       writer: options.partition.writer,
       attemptsMax: this.#limits.commitAttemptsMax,
+    });
+    this.#pipeline = new CommitPipeline({
+      ...options,
+      groupCommit: this.#groupCommit,
+      batchBytesMax: this.#limits.batchBytesMax,
+      onAcknowledged: (result, bytes) => {
+        this.#acknowledged(result, bytes);
+        this.#wakeup.wake();
+      },
+      onFailure: (error) => {
+        this.#fail(error);
+      },
     });
     this.#snapshotter = new Snapshotter({
       store: options.store,
@@ -149,13 +181,24 @@ export class Node {
         this.#wakeup.wake();
       },
     });
+    this.#shared = options.membership === undefined ? undefined : this.#share(options.membership);
+    if (options.bases !== undefined) {
+      const { log, subjects, store, clock, partitions, partition, logger = silent, bases } = options;
+      const { writer: instance } = partition;
+      this.#bases = new Bases({ ...bases, log, subjects, store, clock, partitions, instance, logger });
+    }
   }
 
-  /** Recovers all partitions and starts to work. `run` says how it ended. */
+  /** Recovers its partitions and starts to work. `finished` says how it ended. */
   async start(): Promise<void> {
     const { partitions } = this.#options;
-    await Promise.all(Array.from({ length: partitions }, (_, partition) => this.#own(partition)));
+    if (this.#shared === undefined) {
+      await Promise.all(Array.from({ length: partitions }, (_, partition) => this.#recover(partition)));
+    } else {
+      await this.#shared.membership.start();
+    }
     this.#state = 'running';
+    this.#shared?.ownership.wake();
     this.#running = this.#loop();
     // Whoever awaits `finished` sees the failure; until then it must not count as unhandled.
     this.#running.catch(() => undefined);
@@ -166,24 +209,34 @@ export class Node {
     return this.#running ?? Promise.resolve();
   }
 
-  /** Finishes the step, commits, writes the snapshots, lets go of the readers. */
+  /** Hands its partitions to other nodes, as far as there are any; finishes the step, commits, writes the snapshots. */
   async stop(): Promise<void> {
-    this.#stopping = true;
     if (this.#state === 'running') this.#state = 'draining';
+    await this.#handOver();
+    this.#stopping = true;
     this.#wakeup.wake();
     await this.#running;
   }
 
+  /** While it is on, the node hands over all that it owns and takes nothing; it goes on running. Without effect when alone. */
+  drain(on: boolean): void {
+    this.#shared?.ownership.drain(on);
+  }
+
   status(): NodeStatus {
-    const partitions = [...this.#owned.values()].map((owned) => owned.status());
     const counters: Record<string, number> = {};
     for (const { committed } of this.#owned.values())
       for (const [name, n] of committed?.counters ?? []) counters[name] = (counters[name] ?? 0) + n;
     return {
       state: this.#state,
+      serving: this.serving,
       region: this.#options.subjects.region,
       partitionCount: this.#options.partitions,
-      partitions: partitions.sort((a, b) => a.partition - b.partition),
+      partitions: [...this.#owned.values()]
+        .map((owned) => ({ ...owned.status(), ...this.#baseStatus(owned.partition.partition) }))
+        .sort((a, b) => a.partition - b.partition),
+      followed: this.#followed(),
+      members: this.members,
       counters,
       stats: { ...this.stats },
       snapshot: {
@@ -194,12 +247,41 @@ export class Node {
     };
   }
 
+  /** It works, and its lease is fresh: what it tells of its partitions is so. */
+  get serving(): boolean {
+    if (this.#state !== 'running' && this.#state !== 'draining') return false;
+    return this.#shared === undefined || (!this.#paused && this.#shared.membership.fresh);
+  }
+
+  /** The region's nodes, as far as they are known here; none when this one is alone by configuration. */
+  get members(): readonly MemberStatus[] {
+    return this.#shared?.membership.members() ?? [];
+  }
+
+  /** The node that says that it owns an actor's partition. */
+  ownerOf(id: ActorId): MemberStatus | undefined {
+    const partition = partitionOf(id, this.#options.partitions);
+    return this.members.find(({ alive, owned }) => alive && owned.includes(partition));
+  }
+
+  owns(id: ActorId): boolean {
+    return this.#owned.has(partitionOf(id, this.#options.partitions));
+  }
+
   /**
-   * One actor, told when what is seen of it is committed. Undefined when nothing is known of it.
-   * @throws GroundswellError when the node ends before that
+   * One actor of a partition that is owned here, told when what is seen of it is committed. Undefined when nothing is
+   * known of it.
+   * @throws GroundswellError when the node ends, or loses the partition, before that
    */
   async inspect(id: ActorId): Promise<ActorView | undefined> {
     return this.#owned.get(partitionOf(id, this.#options.partitions))?.inspect(id);
+  }
+
+  /** Actors in quarantine of the partitions that are owned here; of very many, the first. */
+  quarantined(): QuarantinedActors {
+    const all = [...this.#owned.values()].flatMap((owned) => [...owned.quarantined()]);
+    const actors = all.sort((a, b) => a.sinceMs - b.sinceMs).slice(0, QUARANTINED_MAX);
+    return { count: all.length, actors };
   }
 
   partition(partition: number): Partition | undefined {
@@ -212,9 +294,117 @@ export class Node {
     return count;
   }
 
-  async #own(id: number): Promise<void> {
-    const { log, store, subjects, registry, partitions } = this.#options;
-    const { recovered, journalSeq, entriesApplied } = await recoverPartition(id, log, subjects, store);
+  #share({ leases, ttlMs, standbys, ...self }: MembershipOptions): Shared {
+    const { clock, partitions, partition, logger = silent } = this.#options;
+    const membership = new Membership({
+      leases,
+      clock,
+      self: { ...self, http: self.http, instance: partition.writer, startedAtMs: clock.now() },
+      ...(ttlMs === undefined ? {} : { ttlMs }),
+      onChange: () => {
+        if (membership.failure !== undefined) this.#fail(membership.failure);
+        // Before it has heard of the others, it would take what is theirs.
+        if (this.#state === 'starting') return;
+        if (this.#isDisputed()) this.#paused = true;
+        ownership.wake();
+        this.#moves.wake();
+        this.#wakeup.wake();
+        this.#options.onMembers?.();
+      },
+    });
+    const ownership = new OwnershipLoop({
+      membership,
+      self: self.id,
+      partitions,
+      standbys,
+      clock,
+      logger,
+      owned: () => new Set(this.#owned.keys()),
+      isLeaving: (id) => this.#leaving.has(id),
+      openFollower: (id) => this.#openFollower(id),
+      take: (follower, insists) => this.#take(follower, insists),
+      release: (id, to) => this.#release(id, to),
+      onFailure: (error) => {
+        this.#fail(error);
+      },
+    });
+    return { membership, ownership };
+  }
+
+  #followed(): NodeStatus['followed'] {
+    const { ownership } = this.#shared ?? {};
+    if (ownership === undefined) return [];
+    return ownership.followers().map(({ partition, lagMessages, journalSeq, control }) => ({
+      partition,
+      lagMessages,
+      journalSeq,
+      commit: control?.commit ?? 0,
+      epoch: control?.epoch ?? 0,
+      ready: ownership.isReady(partition),
+    }));
+  }
+
+  #baseStatus(partition: number): Pick<PartitionStatus, 'baseOverdue' | 'journalOverBudget'> {
+    const status = this.#bases?.keeper.status(partition);
+    return {
+      baseOverdue: status?.overdue ?? false,
+      journalOverBudget: status?.journalOverBudget ?? false,
+    };
+  }
+
+  async #openFollower(partition: number): Promise<Follower> {
+    const { log, subjects, store, clock } = this.#options;
+    return Follower.open({
+      partition,
+      log,
+      subjects,
+      store,
+      clock,
+      ...this.#restoring,
+      onProgress: ({ control, failure }) => {
+        if (control?.handedTo !== undefined || failure !== undefined) this.#shared?.ownership.wake();
+      },
+    });
+  }
+
+  /** A partition that nobody else can own. */
+  async #recover(partition: number): Promise<void> {
+    const { log, subjects, store, clock } = this.#options;
+    const from = { partition, log, subjects, store, clock, ...this.#restoring };
+    await this.#begin(partition, await recoverPartition(from));
+  }
+
+  /** How a partition begins of which too little is known here. */
+  get #restoring(): Pick<FollowerOptions, 'restore'> {
+    const bases = this.#bases;
+    return bases === undefined ? {} : { restore: (id) => bases.restore(id) };
+  }
+
+  /** @param insists also when the last entry's writer is there: it does not say that it owns the partition */
+  async #take(follower: Follower, insists: boolean): Promise<boolean> {
+    const { log, subjects, store, clock, registry, partitions, partition } = this.#options;
+    const { writer } = partition;
+    const { stages } = registry;
+    const recovery = await takePartition(follower, {
+      log,
+      subjects,
+      store,
+      clock,
+      writer,
+      partitions,
+      stages,
+      isAlive: (other) =>
+        !insists && this.members.some(({ alive, self, instance }) => alive && !self && instance === other),
+    });
+    if (recovery === undefined) return false;
+    this.stats.taken++;
+    await this.#begin(follower.partition, recovery);
+    return true;
+  }
+
+  /** Works on a partition from where its journal ends. */
+  async #begin(id: number, { recovered, journalSeq, entriesApplied }: Recovery): Promise<void> {
+    const { log, store, subjects, registry, partitions, clock } = this.#options;
     this.stats.entriesRecovered += entriesApplied;
     const partition = new Partition(
       {
@@ -233,27 +423,75 @@ export class Node {
       this.#wakeup.wake();
     });
     const committed = recovered.control;
-    const aheadMs = (committed?.wallMs ?? 0) - this.#options.clock.now();
+    const aheadMs = (committed?.wallMs ?? 0) - clock.now();
     this.#clockBehindMs = Math.max(this.#clockBehindMs, aheadMs);
-    this.#owned.set(
-      id,
-      new OwnedPartition({ partition, reader, clock: this.#options.clock, committed, journalSeq }),
-    );
+    this.#owned.set(id, new OwnedPartition({ partition, reader, clock, committed, journalSeq }));
+    this.#wakeup.wake();
+    this.#options.onOwned?.(id);
+  }
+
+  /** Lets the last entry of a partition name its next owner. Resolves when the partition is not ours any more. */
+  async #release(id: number, to: string): Promise<void> {
+    if (!this.#owned.has(id)) return;
+    await new Promise<void>((resolve) => {
+      this.#releases.set(id, { to, commit: undefined, done: resolve });
+      this.#wakeup.wake();
+    });
+  }
+
+  /** A partition is not ours any more: nothing of it is done here from now on. */
+  async #drop(id: number, why: string): Promise<void> {
+    const owned = this.#owned.get(id);
+    if (owned === undefined) return;
+    this.#owned.delete(id);
+    this.#leaving.add(id);
+    this.#pipeline.drop(id);
+    this.#groupCommit.untrack(id);
+    try {
+      await owned.close(
+        new GroundswellError('GS_FENCED', `Partition ${id} is not owned here any more: ${why}.`),
+      );
+      await this.#snapshotter.forget(id);
+    } finally {
+      this.#leaving.delete(id);
+    }
+    this.#options.onDropped?.(id);
+    this.#releases.get(id)?.done();
+    this.#releases.delete(id);
+    this.#moves.wake();
+    this.#shared?.ownership.wake();
+  }
+
+  /** Hands over what is owned here, as long as there is somebody to take it and time is left. */
+  async #handOver(): Promise<void> {
+    if (this.#shared === undefined || this.#running === undefined) return;
+    const { clock } = this.#options;
+    const { ownership } = this.#shared;
+    ownership.drain(true);
+    const deadlineMs = clock.monotonic() + this.#limits.drainMs;
+    const successors = (): boolean =>
+      this.members.some(({ alive, self, draining }) => alive && !self && !draining);
+    for (;;) {
+      this.#moves.arm();
+      const leftMs = deadlineMs - clock.monotonic();
+      if (this.#owned.size === 0 || this.#state !== 'draining' || !successors() || leftMs <= 0) return;
+      await this.#moves.wait(leftMs);
+    }
   }
 
   async #loop(): Promise<void> {
     try {
       while (!this.#stopping) {
         this.#wakeup.arm();
-        const worked = this.#turn();
+        const worked = (this.#mayStep() || (await this.#resume())) && this.#turn();
         this.#throwFailure();
         if (worked) await immediate();
         else await this.#wakeup.wait(this.#limits.tickMs);
       }
-      await this.#inFlight;
+      await this.#pipeline.idle();
       this.#throwFailure();
-      this.#startCommit();
-      await this.#inFlight;
+      if (this.#mayStep()) this.#startCommit();
+      await this.#pipeline.idle();
       this.#throwFailure();
       await this.#snapshotter.flush();
       this.#state = 'stopped';
@@ -261,16 +499,66 @@ export class Node {
       this.#state = 'failed';
       throw error;
     } finally {
-      await this.#inFlight;
-      await this.#tending;
-      const ended = new GroundswellError('GS_LOG', 'The node has ended.');
-      for (const owned of this.#owned.values()) await owned.close(ended);
+      await this.#end();
     }
+  }
+
+  async #end(): Promise<void> {
+    this.#moves.wake();
+    await this.#pipeline.idle();
+    await this.#tending;
+    await this.#bases?.keeper.stop();
+    await this.#shared?.ownership.stop();
+    const ended = new GroundswellError('GS_LOG', 'The node has ended.');
+    for (const owned of this.#owned.values()) await owned.close(ended);
+    for (const release of this.#releases.values()) release.done();
+    // Last: whoever hears that we are gone may take what we had.
+    await this.#shared?.membership.stop();
+  }
+
+  #fail(error: Error): void {
+    this.#failure ??= error;
+    this.#wakeup.wake();
   }
 
   #throwFailure(): void {
     const failure = this.#failure ?? this.#snapshotter.failure;
     if (failure !== undefined) throw failure;
+  }
+
+  /** Another node says that it owns what is owned here: the journals tell whose it is. */
+  #isDisputed(): boolean {
+    const isOurs = (id: number): boolean => this.#owned.has(id) && !this.#releases.has(id);
+    return this.members.some(({ alive, self, owned }) => alive && !self && owned.some(isOurs));
+  }
+
+  /** Whether the lease is good, and was since the journals were looked at. */
+  #mayStep(): boolean {
+    if (this.#shared === undefined) return true;
+    if (!this.#shared.membership.fresh) this.#paused = true;
+    return !this.#paused;
+  }
+
+  /**
+   * Goes on after the lease had run out, once it is good again: the process may have hung for long, and others have what
+   * was ours. True when it may step.
+   */
+  async #resume(): Promise<boolean> {
+    if (this.#shared?.membership.fresh !== true || this.#pipeline.busy) return false;
+    const { log, subjects } = this.#options;
+    try {
+      for (const id of [...this.#owned.keys()]) {
+        const last = await log.last(subjects.journal(id));
+        if ((last?.seq ?? 0) === this.#groupCommit.journalSeq(id)) continue;
+        this.stats.fenced++;
+        await this.#drop(id, 'another node has taken it');
+      }
+    } catch (error) {
+      if (error instanceof GroundswellError && error.code === 'GS_LOG') return false;
+      throw error;
+    }
+    this.#paused = !this.#shared.membership.fresh;
+    return !this.#paused;
   }
 
   /** One turn: input and time for every partition, then a commit if none is in flight. True when anything was done. */
@@ -283,7 +571,10 @@ export class Node {
     const { clock } = this.#options;
     // Nobody waits for a replay's next value: what it closes, it closes in large pieces.
     const deadlineMs = this.#live ? clock.monotonic() + this.#limits.turnTimersMs : Number.POSITIVE_INFINITY;
-    const owned = [...this.#owned.values()];
+    // What is being handed over stands still: its last commit says all.
+    const owned = [...this.#owned.values()].filter(
+      ({ partition }) => !this.#releases.has(partition.partition),
+    );
     // One partition after the other: then what it tells others about a minute goes out in a commit or two, and is merged.
     if (owned[this.#first]?.partition.moreDue !== true)
       this.#first = (this.#first + 1) % Math.max(1, owned.length);
@@ -302,11 +593,12 @@ export class Node {
     const prompt = live && lagOf(owned) <= this.#limits.behindMessages;
     const { commitEveryMs, closingCommitEveryMs } = this.#limits;
     const everyMs = !prompt ? commitEveryMs : closing ? Math.min(commitEveryMs, closingCommitEveryMs) : 0;
-    const due = clock.monotonic() - this.#committedAtMs >= everyMs;
+    const due = clock.monotonic() - this.#pipeline.startedAtMs >= everyMs || this.#releases.size > 0;
     if (closing) worked = true;
     if ((!worked || due) && this.#startCommit()) worked = true;
     this.#passivate();
     this.#tend();
+    this.#tendBases();
     return worked;
   }
 
@@ -319,59 +611,22 @@ export class Node {
     return fired;
   }
 
-  /** Sends what the partitions have to commit; what does not fit the batch is held for the next. */
   #startCommit(): boolean {
-    if (this.#inFlight !== undefined) return false;
-    const { log, partitions } = this.#options;
-    const commits = this.#held;
-    const held = new Set(commits.map(({ commit }) => commit.partition));
+    return this.#pipeline.start(() => this.#takeCommits());
+  }
+
+  #takeCommits(): Commit[] {
+    const commits: Commit[] = [];
     for (const [id, owned] of this.#owned) {
-      if (held.has(id)) continue;
-      const commit = owned.partition.takeCommit();
+      const release = this.#releases.get(id);
+      if (this.#pipeline.holds(id) || release?.commit !== undefined) continue;
+      const commit = owned.partition.takeCommit(release?.to);
       owned.uncommittedEvents = 0;
-      if (commit !== undefined) commits.push(encodeCommit(commit, log.payloadBytesMax));
+      if (commit === undefined) continue;
+      if (release !== undefined) release.commit = commit.number;
+      commits.push(commit);
     }
-    if (commits.length === 0) return false;
-    this.#committedAtMs = this.#options.clock.monotonic();
-    const batch: EncodedCommit[] = [];
-    this.#held = [];
-    let bytes = 0;
-    let entries = 0;
-    // Mail adds at most a frame per destination, a few more when it is large: leave room for that.
-    const entriesMax = log.batchEntriesMax - 2 * partitions;
-    for (const encoded of commits) {
-      const count = encoded.journal.length + encoded.out.length;
-      const fits = bytes + encoded.bytes <= this.#limits.batchBytesMax && entries + count <= entriesMax;
-      if (!fits && batch.length === 0 && entries + count > entriesMax) {
-        throw new GroundswellError(
-          'GS_BATCH_TOO_LARGE',
-          `One step of partition ${encoded.commit.partition} takes ${count} messages; a batch holds ${entriesMax}.`,
-        );
-      }
-      if (fits || batch.length === 0) {
-        batch.push(encoded);
-        bytes += encoded.bytes;
-        entries += count;
-      } else {
-        this.#held.push(encoded);
-      }
-    }
-    const sentAtMs = this.#committedAtMs;
-    this.#inFlight = this.#groupCommit.commit(batch).then(
-      (result) => {
-        this.#inFlight = undefined;
-        const seconds = (this.#options.clock.monotonic() - sentAtMs) / 1000;
-        this.#options.observer?.committed({ bytes, messages: entries, partitions: batch.length, seconds });
-        this.#acknowledged(result, bytes);
-        this.#wakeup.wake();
-      },
-      (error: unknown) => {
-        this.#inFlight = undefined;
-        this.#failure = error instanceof Error ? error : new Error(String(error));
-        this.#wakeup.wake();
-      },
-    );
-    return true;
+    return commits;
   }
 
   #acknowledged({ committed, fenced }: CommitResult, bytes: number): void {
@@ -380,16 +635,39 @@ export class Node {
     this.stats.commits += committed.length;
     for (const { partition, encoded, journalSeq } of committed) {
       this.stats.rows += encoded.commit.rows;
-      this.#owned.get(partition)?.acknowledged(encoded.commit.entry.control, journalSeq);
+      const { control } = encoded.commit.entry;
+      this.#owned.get(partition)?.acknowledged(control, journalSeq);
+      const journalBytes = encoded.journal.reduce((sum, { byteLength }) => sum + byteLength, 0);
+      this.#bases?.keeper.committed(partition, control, journalBytes);
     }
-    this.#snapshotter.add(committed);
-    if (fenced.length > 0) {
-      this.#failure = new GroundswellError(
-        'GS_FENCED',
-        `Another process committed to partition ${fenced.join(', ')} of ${this.#options.subjects.region}.`,
-      );
+    this.#snapshotter.add(committed.filter(({ partition }) => this.#owned.has(partition)));
+    for (const { partition, encoded } of committed) {
+      if (this.#releases.get(partition)?.commit !== encoded.commit.number) continue;
+      this.stats.handedOver++;
+      this.#drop(partition, 'it was handed over').catch(this.#onError);
     }
+    for (const partition of fenced) this.#fenced(partition);
   }
+
+  #fenced(partition: number): void {
+    this.stats.fenced++;
+    if (this.#shared === undefined) {
+      const { region } = this.#options.subjects;
+      this.#fail(
+        new GroundswellError(
+          'GS_FENCED',
+          `Another process committed to partition ${partition} of ${region}.`,
+        ),
+      );
+      return;
+    }
+    this.#options.logger?.warn({ partition }, 'another node has taken this partition');
+    this.#drop(partition, 'another node has taken it').catch(this.#onError);
+  }
+
+  readonly #onError = (error: unknown): void => {
+    this.#fail(error instanceof Error ? error : new Error(String(error)));
+  };
 
   /** Removes inputs that history no longer holds; what cannot be removed now is at the next time. */
   #tend(): void {
@@ -403,6 +681,20 @@ export class Node {
         this.#options.onRetry?.(messageOf(error), 1);
       },
     );
+  }
+
+  #tendBases(): void {
+    if (this.#bases === undefined) return;
+    const owned = new Map(
+      [...this.#owned].map(([id, { committed }]) => [
+        id,
+        { control: committed, journalSeq: this.#groupCommit.journalSeq(id), epoch: committed?.epoch ?? 0 },
+      ]),
+    );
+    this.#bases.keeper.tend(owned, (id, pointer) => {
+      this.#owned.get(id)?.partition.setBase(pointer);
+      this.#wakeup.wake();
+    });
   }
 
   #passivate(): void {

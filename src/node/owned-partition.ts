@@ -8,7 +8,7 @@ import type { LogMessage, LogReader } from '../log/log.js';
 import { isEventSubject } from '../log/subjects.js';
 import type { Control } from '../partition/journal.js';
 import type { Partition } from '../partition/partition.js';
-import type { ActorView, NodeStats, PartitionStatus } from './status.js';
+import type { ActorView, NodeStats, PartitionStatus, QuarantinedActor } from './status.js';
 
 export interface TakeLimits {
   /** Input bytes a partition takes in one turn. */
@@ -63,22 +63,30 @@ export class OwnedPartition {
     const { partition } = this;
     if (this.uncommittedEvents >= limits.uncommittedEventsMax || partition.backlogged) return 0;
     if (this.#waiting.length === 0) this.#waiting = this.reader.take(limits.turnBytes);
-    let taken = 0;
-    for (const { subject, seq, payload } of this.#waiting) {
-      taken++;
+    // One watch for all of them; it may end on the way, and what the partition has taken is what it says.
+    partition.watch(() => {
+      this.#accept(wallMs, stats);
+    });
+    const rest = this.#waiting.findIndex(({ seq }) => seq > partition.inputSeq);
+    const taken = rest === -1 ? this.#waiting.length : rest;
+    this.#waiting = this.#waiting.slice(taken);
+    return taken;
+  }
+
+  #accept(wallMs: number, stats: NodeStats): void {
+    const { partition } = this;
+    for (const { subject, seq, payload, storedAtMs } of this.#waiting) {
       if (!isEventSubject(subject)) {
         partition.acceptMail(payload, seq);
         stats.mailFrames++;
         continue;
       }
-      const events = partition.acceptEvents(payload, seq, wallMs);
+      const events = partition.acceptEvents(payload, seq, wallMs, storedAtMs);
       this.uncommittedEvents += events;
       stats.events += events;
       stats.frames++;
       if (partition.backlogged) break;
     }
-    this.#waiting = this.#waiting.slice(taken);
-    return taken;
   }
 
   acknowledged(control: Control, journalSeq: number): void {
@@ -103,7 +111,13 @@ export class OwnedPartition {
     return { ...view, commit: Math.max(view.commit, committed) };
   }
 
-  status(): PartitionStatus {
+  /** Actors in quarantine, as far as their commit was acknowledged (P4). */
+  *quarantined(): Iterable<QuarantinedActor> {
+    const committed = this.#committed?.commit ?? 0;
+    for (const actor of this.partition.quarantined) if (actor.commit <= committed) yield actor;
+  }
+
+  status(): Omit<PartitionStatus, 'baseOverdue' | 'journalOverBudget'> {
     const { partition } = this;
     const control = this.#committed;
     return {
@@ -111,11 +125,15 @@ export class OwnedPartition {
       watermarkMs: partition.watermarkMs,
       closedMs: control?.closed ?? partition.closedMs.map(() => 0),
       holder: partition.holder(this.#clock.now()),
+      silent: partition.silent(this.#clock.now()),
       commit: control?.commit ?? 0,
       committedAtMs: control?.wallMs,
+      epoch: control?.epoch ?? 0,
+      base: control?.base,
       inputSeq: control?.inputSeq ?? 0,
       journalSeq: this.#journalSeq,
       lagMessages: this.lagMessages,
+      quarantined: partition.quarantinedCount,
       residentActors: partition.resident,
       activations: partition.activations,
       passivations: partition.passivations,

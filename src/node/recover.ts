@@ -1,13 +1,17 @@
-/** Brings a partition back: gathers what `partition/recovery` decides on, and does what it decided (P5). */
+/**
+ * Brings a partition back, or takes it over: follows its journal to the end and gives what the core starts from (P5). A
+ * partition that others may own is taken by a journal entry with the next epoch, compared-and-set: from then on nobody
+ * else's commit is stored (P1), whatever they still believe.
+ */
+import { sleep, type Clock } from '../core/clock.js';
 import { GroundswellError } from '../core/errors.js';
-import type { ActorId } from '../core/ids.js';
-import { readToEnd, type Log } from '../log/log.js';
+import type { Log } from '../log/log.js';
 import type { Subjects } from '../log/subjects.js';
-import { decodeActor, type ActorChange } from '../partition/actor-table.js';
-import { decodeControl, encodeControl, JournalReader, type Control } from '../partition/journal.js';
+import { decodeActor } from '../partition/actor-table.js';
+import { encodeJournalEntry, type Control } from '../partition/journal.js';
 import type { RecoveredPartition } from '../partition/partition.js';
-import { decideRecovery } from '../partition/recovery.js';
 import type { SnapshotStore } from '../state/store.js';
+import { Follower, type FollowerOptions } from './follower.js';
 
 export interface Recovery {
   readonly recovered: RecoveredPartition;
@@ -17,71 +21,118 @@ export interface Recovery {
   readonly entriesApplied: number;
 }
 
-/** Changed actors are written to the snapshot in groups of about so many bytes: memory stays bounded (P8). */
-const APPLY_BYTES_MAX = 32 * 1024 * 1024;
+export interface TakeOptions {
+  readonly log: Log;
+  readonly subjects: Subjects;
+  readonly store: SnapshotStore;
+  readonly clock: Clock;
+  /** A name that no two processes share. */
+  readonly writer: string;
+  readonly partitions: number;
+  readonly stages: number;
+  /** Whether the writer of a journal's last entry is a node that is there, and so most likely still the owner. */
+  isAlive(writer: string): boolean;
+}
 
-export async function recoverPartition(
-  partition: number,
-  log: Log,
-  subjects: Subjects,
-  store: SnapshotStore,
-): Promise<Recovery> {
-  const subject = subjects.journal(partition);
-  const position = store.position(partition);
-  const last = await log.last(subject);
-  const decision = decideRecovery({
-    snapshot: position,
-    journal: last === undefined ? undefined : { lastSeq: last.seq },
-  });
-  if (decision.recover === 'impossible')
-    throw new GroundswellError(
-      'GS_STREAM_LOST',
-      `Partition ${partition} cannot be recovered: ${decision.why}.`,
-    );
+const TAKE_ATTEMPTS = 8;
+const TAKE_AGAIN_MS = 50;
 
-  let control: Control | undefined = position === undefined ? undefined : decodeControl(position.control);
-  let journalSeq = position?.journalSeq ?? 0;
-  let entriesApplied = 0;
-  if (decision.recover === 'journal') {
-    const reader = new JournalReader();
-    let changes = new Map<ActorId, ActorChange>();
-    let bytes = 0;
-    const flush = async (): Promise<void> => {
-      if (control === undefined) return;
-      await store.write([{ partition, journalSeq, control: encodeControl(control), changes }]);
-      changes = new Map();
-      bytes = 0;
-    };
-    for await (const message of readToEnd(log, subject, decision.fromSeq)) {
-      const entry = reader.push(message.payload);
-      if (entry === undefined) continue;
-      const expected = (control?.commit ?? 0) + 1;
-      if (entry.control.commit !== expected) {
-        throw new GroundswellError(
-          'GS_STREAM_LOST',
-          `The journal of partition ${partition} goes from commit ${expected - 1} to ${entry.control.commit}: entries are missing.`,
-        );
-      }
-      control = entry.control;
-      journalSeq = message.seq;
-      entriesApplied++;
-      for (const change of entry.changes) {
-        changes.set(change.id, change);
-        bytes += change.bytes?.byteLength ?? 0;
-      }
-      if (bytes > APPLY_BYTES_MAX) await flush();
-    }
-    await flush();
+/** A partition that nobody else can own: as the journal has it. */
+export async function recoverPartition(options: FollowerOptions): Promise<Recovery> {
+  const follower = await Follower.open(options);
+  try {
+    await follower.catchUp();
+    await follower.finish();
+  } finally {
+    await follower.close();
   }
+  return recoveryOf(follower, options.store);
+}
+
+/**
+ * Takes a partition that a follower follows. The follower has ended afterwards, also when the taking failed.
+ * @returns undefined when somebody else has it, or took it at the same time
+ */
+export async function takePartition(follower: Follower, options: TakeOptions): Promise<Recovery | undefined> {
+  const { log, subjects, store, clock, writer } = options;
+  const subject = subjects.journal(follower.partition);
+  try {
+    await follower.catchUp();
+    const epochSeen = follower.control?.epoch ?? 0;
+    if (isOwned(follower.control, options)) return undefined;
+    for (let attempt = 1; attempt <= TAKE_ATTEMPTS; attempt++) {
+      const { control, journalSeq } = follower;
+      if (control?.writer === writer && control.epoch > epochSeen) {
+        await follower.finish();
+        return recoveryOf(follower, store);
+      }
+      // A higher epoch than the one that was to be followed by ours: another took it.
+      if ((control?.epoch ?? 0) > epochSeen) return undefined;
+      const [payload] = encodeJournalEntry(
+        { control: nextOwner(control, options), changes: [] },
+        log.payloadBytesMax,
+      );
+      const outcome = await log.append([{ subject, payload: payload!, expectLastSeq: journalSeq }]);
+      if (outcome.outcome === 'refused' && !outcome.retry)
+        throw new GroundswellError(
+          'GS_LOG',
+          `Partition ${follower.partition} could not be taken: ${outcome.cause}.`,
+        );
+      if (outcome.outcome === 'refused' || outcome.outcome === 'unknown') await sleep(clock, TAKE_AGAIN_MS);
+      // Ours, the old owner's next commit, or another's entry? The journal tells (P6).
+      await follower.catchUp();
+    }
+    return undefined;
+  } finally {
+    await follower.close();
+  }
+}
+
+/** Who wrote the last entry is there, and did not hand the partition to anybody. */
+function isOwned(control: Control | undefined, options: TakeOptions): boolean {
+  if (control === undefined || control.handedTo !== undefined || control.writer === options.writer)
+    return false;
+  return options.isAlive(control.writer);
+}
+
+/** The control record of the entry that makes a writer the owner. */
+function nextOwner(
+  control: Control | undefined,
+  { writer, clock, partitions, stages }: TakeOptions,
+): Control {
+  const first: Control = {
+    writer,
+    commit: 0,
+    inputSeq: 0,
+    watermarkMs: 0,
+    producers: new Map(),
+    marks: new Array<number>(partitions * stages).fill(0),
+    closed: new Array<number>(stages).fill(0),
+    counters: new Map(),
+    wallMs: 0,
+    epoch: 0,
+    handedTo: undefined,
+    base: undefined,
+  };
+  const last = control ?? first;
+  return {
+    ...last,
+    writer,
+    commit: last.commit + 1,
+    epoch: last.epoch + 1,
+    handedTo: undefined,
+    wallMs: Math.max(last.wallMs, clock.now()),
+  };
+}
+
+function recoveryOf(follower: Follower, store: SnapshotStore): Recovery {
+  const { control, journalSeq, entriesApplied, partition } = follower;
   return { recovered: { control, timers: timersOf(store, partition) }, journalSeq, entriesApplied };
 }
 
-function* timersOf(
-  store: SnapshotStore,
-  partition: number,
-): Iterable<readonly [ActorId, ReadonlyMap<string, number>]> {
+function* timersOf(store: SnapshotStore, partition: number): RecoveredPartition['timers'] {
   for (const [id, record] of store.timed(partition)) {
-    const { timers } = decodeActor(record);
-    if (timers !== undefined) yield [id, timers];
+    const { timers = new Map<string, number>(), trouble } = decodeActor(record);
+    yield [id, timers, trouble];
   }
 }

@@ -15,6 +15,8 @@ interface Pending {
   journalSeq: number;
   control: Control;
   readonly changes: Map<ActorId, ActorChange>;
+  /** Changes that were added, those of one actor counted each time. */
+  added: number;
 }
 
 export interface SnapshotterOptions {
@@ -62,17 +64,30 @@ export class Snapshotter {
     this.#writtenCommit.set(partition, commit);
   }
 
+  /**
+   * Lets go of a partition that is not ours any more: what waits is dropped, since the journal has it. Resolves when no
+   * write of it is under way.
+   */
+  async forget(partition: number): Promise<void> {
+    this.#pendingActors -= this.#pending.get(partition)?.added ?? 0;
+    this.#pending.delete(partition);
+    this.#writtenCommit.delete(partition);
+    await this.#writing;
+    this.#writtenCommit.delete(partition);
+  }
+
   add(committed: readonly Committed[]): void {
     for (const { partition, encoded, journalSeq } of committed) {
       const { control, changes } = encoded.commit.entry;
       let pending = this.#pending.get(partition);
       if (pending === undefined) {
-        pending = { journalSeq, control, changes: new Map() };
+        pending = { journalSeq, control, changes: new Map(), added: 0 };
         this.#pending.set(partition, pending);
       }
       pending.journalSeq = journalSeq;
       pending.control = control;
       for (const change of changes) pending.changes.set(change.id, change);
+      pending.added += changes.length;
       this.#pendingActors += changes.length;
     }
     this.#start();

@@ -1,57 +1,53 @@
 /**
- * The resident actors of a partition: activation from the snapshot, the set of changed ones, passivation of idle
- * ones. An actor that is not resident costs no memory; one that changed since the last snapshot never leaves (P5).
+ * The resident actors of a partition: activation from their stored records, the set of changed ones, going back to the
+ * last commit, passivation of idle ones. An actor that is not resident costs no memory.
+ *
+ * A snapshot lags the commits. So the last record of an actor that changed since stays here until the snapshot holds it
+ * (P5): with the actor, or, when that has left (it was forgotten, or dropped to go back), in `#unsaved`.
  */
-import { pack, unpack } from 'msgpackr';
-import type { RegisteredType, Registry } from '../actor/registry.js';
-import { viewOf, type ActorView } from './actor-view.js';
 import { actorKey, actorType, type ActorId } from '../core/ids.js';
-import { GroundswellError } from '../core/errors.js';
+import type { Registry } from '../actor/registry.js';
+import { decodeActor, encodeActor, encodeState, loadedState, type Resident } from './actor-record.js';
+import { viewOf, type ActorView } from './actor-view.js';
+import { CallFailed, textOf } from './poison.js';
+
+export { decodeActor } from './actor-record.js';
 
 /** Where states of passive actors come from: a synchronous read of a snapshot. */
 export interface ActorSource {
   get(id: ActorId): Uint8Array | undefined;
 }
 
-export interface Resident {
-  readonly id: ActorId;
-  readonly key: string;
-  readonly type: RegisteredType;
-  state: unknown;
-  /** Due time by timer name. */
-  timers: Map<string, number> | undefined;
-  /** Recently seen event ids with the event's time. */
-  seen: Map<string, number> | undefined;
-  /** In the set of changed actors of the step that is being made. */
-  dirty: boolean;
-  forgotten: boolean;
-  /** False once this object has left the table. */
-  resident: boolean;
-  /** Number of the last commit that changed it. */
-  changedIn: number;
-  /** Number of the last step that touched it. */
-  touchedIn: number;
-}
-
-export type ResidentOrId = Resident | ActorId;
-
 /** A changed actor as a commit carries it: the encoded record, or none when it was forgotten. */
 export interface ActorChange {
   readonly id: ActorId;
   readonly bytes: Uint8Array | undefined;
+  /** Recovery must look at it: it has timers, or is in quarantine. */
   readonly timed: boolean;
 }
 
-type StoredActor = [state: unknown, timers: (string | number)[], seen: (string | number)[]];
+/** The record of an actor as of a commit; none when it was forgotten. */
+interface CommittedRecord {
+  readonly commit: number;
+  readonly bytes: Uint8Array | undefined;
+}
 
 export class ActorTable {
   readonly #registry: Registry;
   readonly #source: ActorSource;
   readonly #residents = new Map<ActorId, Resident>();
   #dirty: Resident[] = [];
+  /** Records that the snapshot may not hold, of actors that have left: rare, so that looking costs nothing. */
+  readonly #unsaved = new Map<ActorId, CommittedRecord>();
+  /** Actors of the commits that the snapshot does not hold, oldest first. */
+  #unsavedCommits: { readonly commit: number; readonly actors: readonly Resident[] }[] = [];
+  /** Number of the last commit that the snapshot is known to hold. */
+  #savedCommit = 0;
   #sweep: Iterator<Resident> | undefined;
   activations = 0;
   passivations = 0;
+  /** Counts the steps, to tell how long an actor has not been touched. */
+  step = 0;
 
   constructor(registry: Registry, source: ActorSource) {
     this.#registry = registry;
@@ -66,37 +62,45 @@ export class ActorTable {
     return this.#dirty.length;
   }
 
-  /** The actor, activated from its stored record, or new with its behaviour's first state. */
-  activate(id: ActorId, step: number): Resident {
+  /** Whether anything is known of an actor whose type is registered. */
+  isKnown(id: ActorId): boolean {
+    if (!this.#registry.types.has(actorType(id))) return false;
+    return this.#residents.has(id) || this.committed(id) !== undefined;
+  }
+
+  /**
+   * The actor, activated from its stored record, or new with its behaviour's first state. Undefined when no behaviour is
+   * registered for its type.
+   * @throws CallFailed when its behaviour cannot make or load its state
+   */
+  activate(id: ActorId): Resident | undefined {
     const known = this.#residents.get(id);
     if (known !== undefined) {
-      known.touchedIn = step;
+      known.touchedIn = this.step;
+      if (known.forgotten) this.#renew(known);
       return known;
     }
     const type = this.#registry.types.get(actorType(id));
-    if (type === undefined) {
-      throw new GroundswellError(
-        'GS_BEHAVIOUR',
-        `No behaviour is registered for the actor ${id}, but there is mail or state for it.`,
-      );
-    }
-    const key = actorKey(id);
-    const stored = this.#source.get(id);
+    if (type === undefined) return undefined;
+    const unsaved = this.#unsaved.size === 0 ? undefined : this.#unsaved.get(id);
+    const stored = unsaved === undefined ? this.#source.get(id) : unsaved.bytes;
     const actor: Resident = {
       id,
-      key,
+      key: actorKey(id),
       type,
       state: undefined,
       timers: undefined,
       seen: undefined,
+      trouble: undefined,
       dirty: false,
       forgotten: false,
       resident: true,
-      changedIn: 0,
-      touchedIn: step,
+      changedIn: unsaved?.commit ?? 0,
+      record: unsaved?.bytes,
+      touchedIn: this.step,
     };
-    if (stored === undefined) actor.state = type.behaviour.state(key);
-    else this.#decode(actor, stored);
+    if (stored === undefined) this.#renew(actor);
+    else load(actor, stored);
     this.#residents.set(id, actor);
     this.activations++;
     return actor;
@@ -104,8 +108,9 @@ export class ActorTable {
 
   markDirty(actor: Resident): void {
     if (actor.dirty) return;
-    actor.dirty = true;
+    // In this order: who is broken off between the two has it twice, not without a trace.
     this.#dirty.push(actor);
+    actor.dirty = true;
   }
 
   /** An actor without activating it; undefined when nothing is known of it. `nextCommit` is what its changes go into. */
@@ -116,33 +121,71 @@ export class ActorTable {
     const known = this.#residents.get(id);
     if (known !== undefined) {
       if (known.forgotten) return undefined;
-      const { state, timers, seen, dirty, changedIn } = known;
-      const commit = dirty ? nextCommit : changedIn;
-      return viewOf(type, state, { id, partition, timers, seen, resident: true, commit });
+      const commit = known.dirty ? nextCommit : known.changedIn;
+      return viewOf(type, known, { id, partition, resident: true, commit });
     }
-    const stored = this.#source.get(id);
+    const unsaved = this.#unsaved.get(id);
+    const stored = this.committed(id);
     if (stored === undefined) return undefined;
-    const { state, timers, seen } = decodeActor(stored);
-    const { store } = type.behaviour;
-    const loaded: unknown = store ? store.decode(state) : state;
-    return viewOf(type, loaded, { id, partition, timers, seen, resident: false, commit: 0 });
+    const record = decodeActor(stored);
+    const state = loadedState(type, record.state);
+    return viewOf(
+      type,
+      { ...record, state },
+      { id, partition, resident: false, commit: unsaved?.commit ?? 0 },
+    );
   }
 
-  /** Encodes the changed actors of this commit and starts the next set. */
-  takeChanges(commit: number): ActorChange[] {
-    const changes = this.#dirty.map((actor) => {
+  /** The last committed record of an actor that is not resident. */
+  committed(id: ActorId): Uint8Array | undefined {
+    const unsaved = this.#unsaved.get(id);
+    return unsaved === undefined ? this.#source.get(id) : unsaved.bytes;
+  }
+
+  /**
+   * Encodes the changed actors of this step, and changes nothing.
+   * @throws CallFailed when one cannot be encoded, or its state is larger than it may be
+   */
+  encodeChanges(stateBytesMax: number): ActorChange[] {
+    return this.#dirty.map((actor) => {
+      const { id, forgotten, timers, trouble } = actor;
+      if (forgotten) return { id, bytes: undefined, timed: false };
+      const bytes = encoded(actor);
+      if (bytes.byteLength > stateBytesMax) expectSize(actor, stateBytesMax);
+      const timed = (timers !== undefined && timers.size > 0) || trouble?.quarantine !== undefined;
+      return { id, bytes, timed };
+    });
+  }
+
+  /** The changes are a commit now: the next set begins. */
+  committedChanges(commit: number, changes: readonly ActorChange[]): void {
+    const actors = this.#dirty;
+    if (actors.length === 0) return;
+    for (let i = 0; i < actors.length; i++) {
+      const actor = actors[i]!;
       actor.dirty = false;
       actor.changedIn = commit;
-      // It stays until the snapshot has forgotten it too: who is addressed again must not find what was (P5).
-      if (actor.forgotten) return { id: actor.id, bytes: undefined, timed: false };
-      return {
-        id: actor.id,
-        bytes: encode(actor),
-        timed: actor.timers !== undefined && actor.timers.size > 0,
-      };
-    });
+      actor.record = changes[i]!.bytes;
+      if (!actor.forgotten) continue;
+      this.#leave(actor);
+      this.#unsaved.set(actor.id, { commit, bytes: undefined });
+    }
+    this.#unsavedCommits.push({ commit, actors });
     this.#dirty = [];
-    return changes;
+  }
+
+  /** Drops the actors that changed since the last commit: who is called again is as that commit left it. */
+  dropChanged(): Set<ActorId> {
+    const dropped = new Set<ActorId>();
+    for (const actor of this.#dirty) {
+      actor.dirty = false;
+      dropped.add(actor.id);
+      this.#leave(actor);
+      const { changedIn, record } = actor;
+      if (record !== undefined) this.#unsaved.set(actor.id, { commit: changedIn, bytes: record });
+    }
+    this.#dirty = [];
+    return dropped;
   }
 
   /**
@@ -150,6 +193,7 @@ export class ActorTable {
    * actors per call and goes on from there at the next.
    */
   passivate(options: { untouchedSince: number; snapshotCommit: number; maxVisits: number }): void {
+    this.#forgetSaved(options.snapshotCommit);
     for (let visits = 0; visits < options.maxVisits; visits++) {
       this.#sweep ??= this.#residents.values();
       const next = this.#sweep.next();
@@ -158,46 +202,67 @@ export class ActorTable {
         return;
       }
       const actor = next.value;
-      const idle = actor.forgotten || actor.touchedIn < options.untouchedSince;
+      const idle = actor.touchedIn < options.untouchedSince;
       if (actor.dirty || actor.changedIn > options.snapshotCommit || !idle) continue;
-      this.#residents.delete(actor.id);
-      actor.resident = false;
+      this.#leave(actor);
       this.passivations++;
     }
   }
 
-  #decode(actor: Resident, stored: Uint8Array): void {
-    const record = decodeActor(stored);
-    const { store } = actor.type.behaviour;
-    actor.state = store ? store.decode(record.state) : record.state;
-    actor.timers = record.timers;
-    actor.seen = record.seen;
+  /** Begins anew, as one who was never addressed. */
+  #renew(actor: Resident): void {
+    try {
+      actor.state = actor.type.behaviour.state(actor.key);
+    } catch (error) {
+      throw unusable(actor, 'its first state cannot be made', error);
+    }
+    // As after a commit, which would have forgotten them too.
+    actor.seen = undefined;
+    actor.forgotten = false;
+  }
+
+  #leave(actor: Resident): void {
+    this.#residents.delete(actor.id);
+    actor.resident = false;
+  }
+
+  #forgetSaved(snapshotCommit: number): void {
+    if (snapshotCommit <= this.#savedCommit) return;
+    this.#savedCommit = snapshotCommit;
+    while (this.#unsavedCommits.length > 0 && this.#unsavedCommits[0]!.commit <= snapshotCommit) {
+      const { commit, actors } = this.#unsavedCommits.shift()!;
+      for (const actor of actors) if (actor.changedIn === commit) actor.record = undefined;
+    }
+    for (const [id, { commit }] of this.#unsaved) if (commit <= snapshotCommit) this.#unsaved.delete(id);
   }
 }
 
-function encode(actor: Resident): Uint8Array {
-  const { store } = actor.type.behaviour;
-  const record: StoredActor = [
-    store ? store.encode(actor.state) : actor.state,
-    actor.timers === undefined ? [] : [...actor.timers].flat(),
-    actor.seen === undefined ? [] : [...actor.seen].flat(),
-  ];
-  return pack(record);
+function load(actor: Resident, stored: Uint8Array): void {
+  const { state, timers, seen, trouble } = decodeActor(stored);
+  try {
+    actor.state = loadedState(actor.type, state);
+  } catch (error) {
+    throw unusable(actor, 'its stored state cannot be loaded', error);
+  }
+  actor.timers = timers;
+  actor.seen = seen;
+  actor.trouble = trouble;
 }
 
-/** The stored record of an actor, opened: for activation, recovery of timers, and looking inside. */
-export function decodeActor(stored: Uint8Array): {
-  state: unknown;
-  timers: Map<string, number> | undefined;
-  seen: Map<string, number> | undefined;
-} {
-  const [state, timers, seen] = unpack(stored) as StoredActor;
-  return { state, timers: pairs(timers), seen: pairs(seen) };
+function encoded(actor: Resident): Uint8Array {
+  try {
+    return encodeActor(actor);
+  } catch (error) {
+    throw unusable(actor, 'its state cannot be stored', error);
+  }
 }
 
-function pairs(flat: readonly (string | number)[]): Map<string, number> | undefined {
-  if (flat.length === 0) return undefined;
-  const map = new Map<string, number>();
-  for (let i = 0; i < flat.length; i += 2) map.set(flat[i] as string, flat[i + 1] as number);
-  return map;
+/** The record has more in it than state and timers, so it may be larger. */
+function expectSize(actor: Resident, stateBytesMax: number): void {
+  if (encodeState(actor).byteLength > stateBytesMax)
+    throw new CallFailed('state_size', `The state of ${actor.id} is larger than ${stateBytesMax} bytes.`);
+}
+
+function unusable({ id }: Resident, what: string, cause: unknown): CallFailed {
+  return new CallFailed('threw', `${id}: ${what}: ${textOf(cause)}`, cause);
 }

@@ -1,6 +1,7 @@
 /** What one sees who looks inside an actor. Looking changes nothing: nobody is activated, no state is handed out to be changed. */
 import type { RegisteredType } from '../actor/registry.js';
 import { actorKey, type ActorId } from '../core/ids.js';
+import { viewOfQuarantine, type QuarantineView, type Trouble } from './quarantine.js';
 
 /** One actor, as of an acknowledged commit. */
 export interface ActorView {
@@ -15,35 +16,39 @@ export interface ActorView {
   readonly timers: Readonly<Record<string, number>>;
   /** Event ids that are remembered. */
   readonly seenIds: number;
+  /** Calls of it that failed since the last one that succeeded; left out when there are none. */
+  readonly failures?: number;
+  /** Set while it is in quarantine: it is not called, and what comes for it is kept. */
+  readonly quarantine?: QuarantineView;
   /** In memory; otherwise passivated: on disk alone. */
   readonly resident: boolean;
   /** Number of the commit that it is as of, or of a later one. */
   readonly commit: number;
 }
 
-/** @param state as the behaviour holds it */
+/** @param actor with its state as the behaviour holds it */
 export function viewOf(
   type: RegisteredType,
-  state: unknown,
-  facts: {
-    id: ActorId;
-    partition: number;
-    timers: ReadonlyMap<string, number> | undefined;
-    seen: ReadonlyMap<string, number> | undefined;
-    resident: boolean;
-    commit: number;
+  actor: {
+    readonly state: unknown;
+    readonly timers: ReadonlyMap<string, number> | undefined;
+    readonly seen: ReadonlyMap<string, number> | undefined;
+    readonly trouble: Trouble | undefined;
   },
+  facts: Pick<ActorView, 'id' | 'partition' | 'resident' | 'commit'>,
 ): ActorView {
   const { look, store } = type.behaviour;
-  const { timers, seen, ...rest } = facts;
+  const { state, timers, seen, trouble } = actor;
   const shown: unknown = look !== undefined ? look(state) : store !== undefined ? store.encode(state) : state;
   return {
-    ...rest,
+    ...facts,
     type: type.behaviour.type,
     key: actorKey(facts.id),
     stage: type.stage,
     state: structuredClone(shown),
     timers: Object.fromEntries(timers ?? []),
     seenIds: seen?.size ?? 0,
+    ...(trouble === undefined ? {} : { failures: trouble.failures }),
+    ...(trouble?.quarantine === undefined ? {} : { quarantine: viewOfQuarantine(trouble.quarantine) }),
   };
 }

@@ -1,18 +1,26 @@
 /**
  * Calls handlers, and is the context they see. One context object serves all calls of a partition: it points at the
- * actor of the call that is running. Effects are only collected here (P4).
+ * actor of the call that is running, and at nobody between calls. Effects are only collected (P4).
  */
 import type { ActorContext, ActorEvent } from '../actor/behaviour.js';
 import type { Registry } from '../actor/registry.js';
-import type { Row, RowDraft } from '../actor/row.js';
-import { GroundswellError, messageOf } from '../core/errors.js';
+import type { RowDraft } from '../actor/row.js';
+import { GroundswellError } from '../core/errors.js';
 import { partitionOf } from '../core/hash.js';
-import { actorId } from '../core/ids.js';
-import type { Resident } from './actor-table.js';
-import type { Outbox } from './outbox.js';
-import type { SideOutput } from './output.js';
-import type { TimerQueue } from './timers.js';
+import { actorId, type ActorId } from '../core/ids.js';
+import type { Resident } from './actor-record.js';
+import { CallFailed, deadLetter, plainBody, textOf, type Call } from './poison.js';
+import type { Effects } from './step-effects.js';
 import type { StageMarks } from './watermark.js';
+
+/** What is called: the handlers of actors. Gives false when a call failed, and nothing is left of it. */
+export interface Caller {
+  /** Undefined when no behaviour is registered for its type. @throws CallFailed when its state cannot be made or loaded */
+  activate(id: ActorId): Resident | undefined;
+  event(actor: Resident, event: ActorEvent): boolean;
+  message(actor: Resident, name: string, atMs: number, body: unknown): boolean;
+  timer(actor: Resident, name: string, atMs: number): boolean;
+}
 
 interface Surroundings {
   readonly region: string;
@@ -22,71 +30,93 @@ interface Surroundings {
   readonly marks: StageMarks;
   /** Event time per stage up to which an actor's own timers have fired before it hears anything else. */
   readonly limits: readonly number[];
-  readonly timers: readonly TimerQueue[];
-  readonly local: readonly Outbox[];
-  readonly remote: Outbox;
-  readonly counters: Map<string, number>;
-  emitRow(row: Row): void;
-  emitSide(side: SideOutput): void;
-  show(actor: Resident, values: Readonly<Record<string, number>>): void;
+  readonly effects: Effects;
+  activate(id: ActorId): Resident | undefined;
   markDirty(actor: Resident): void;
 }
 
-export class Dispatcher implements ActorContext {
+/** Calls handlers as they are: fast, and what fails leaves everything as it stood. Then the whole step is made again. */
+export class Dispatcher implements ActorContext, Caller {
   readonly #here: Surroundings;
-  #actor!: Resident;
+  readonly #effects: Effects;
+  #calling: Resident | undefined;
 
   constructor(surroundings: Surroundings) {
     this.#here = surroundings;
+    this.#effects = surroundings.effects;
   }
 
-  event(actor: Resident, event: ActorEvent): void {
+  activate(id: ActorId): Resident | undefined {
+    return this.#here.activate(id);
+  }
+
+  /** @throws CallFailed */
+  event(actor: Resident, event: ActorEvent): true {
     const handler = actor.type.behaviour.events![event.type]!;
     this.#enter(actor);
     try {
-      handler.handle(actor.state, event, this);
+      const given: unknown = handler.handle(actor.state, event, this);
+      if (given !== undefined) expectNoPromise(actor, event.type, given);
     } catch (error) {
       throw failed(actor, event.type, error);
+    } finally {
+      this.#calling = undefined;
     }
+    return true;
   }
 
-  message(actor: Resident, name: string, atMs: number, body: unknown): void {
+  /** @throws CallFailed */
+  message(actor: Resident, name: string, atMs: number, body: unknown): true {
     const handler = actor.type.behaviour.messages?.[name];
     if (handler === undefined) {
-      throw new GroundswellError(
-        'GS_BEHAVIOUR',
-        `"${actor.type.behaviour.type}" has no handler for the message "${name}".`,
-      );
+      this.unhandled(actor.id, { kind: 'message', name, atMs, body });
+      return true;
     }
     this.#enter(actor);
     try {
-      handler.handle(actor.state, body, this, atMs);
+      const given: unknown = handler.handle(actor.state, body, this, atMs);
+      if (given !== undefined) expectNoPromise(actor, name, given);
     } catch (error) {
       throw failed(actor, name, error);
+    } finally {
+      this.#calling = undefined;
     }
+    return true;
   }
 
-  timer(actor: Resident, name: string, atMs: number): void {
+  /** @throws CallFailed */
+  timer(actor: Resident, name: string, atMs: number): true {
     const handler = actor.type.behaviour.timers?.[name];
-    if (handler === undefined) {
-      throw new GroundswellError(
-        'GS_BEHAVIOUR',
-        `"${actor.type.behaviour.type}" has no handler for the timer "${name}".`,
-      );
-    }
     actor.timers!.delete(name);
     this.#enter(actor);
     try {
-      handler(actor.state, this, atMs);
+      if (handler === undefined) this.unhandled(actor.id, { kind: 'timer', name, atMs, body: undefined });
+      const given: unknown = handler?.(actor.state, this, atMs);
+      if (given !== undefined) expectNoPromise(actor, name, given);
     } catch (error) {
       throw failed(actor, name, error);
+    } finally {
+      this.#calling = undefined;
     }
+    return true;
+  }
+
+  /** Buries what no behaviour takes: another version of it said so, or one that is not registered here. */
+  unhandled(id: ActorId, call: Call): void {
+    const message = `No behaviour of "${id.slice(0, id.indexOf('/'))}" takes the ${call.kind} "${call.name}".`;
+    this.#effects.side(deadLetter(id, call, { reason: 'unhandled', message, stack: undefined }));
+    this.#effects.count('dead.unhandled', 1);
+  }
+
+  /** Points at nobody: after a call that was broken off. */
+  leave(): void {
+    this.#calling = undefined;
   }
 
   /** Points the context at an actor, which counts as changed from here on. */
   #enter(actor: Resident): void {
-    this.#actor = actor;
     this.#here.markDirty(actor);
+    this.#calling = actor;
   }
 
   // What a handler sees: ActorContext.
@@ -107,25 +137,22 @@ export class Dispatcher implements ActorContext {
     const from = this.#actor.type;
     const target = this.#here.registry.types.get(type);
     const declared = from.sends.get(type);
-    if (target === undefined || declared === undefined) {
-      throw new GroundswellError(
-        'GS_BEHAVIOUR',
-        `"${from.behaviour.type}" sends to "${type}", but does not declare it in sends.`,
-      );
-    }
+    if (target === undefined || declared === undefined)
+      throw refuse(`"${from.behaviour.type}" sends to "${type}", but does not declare it in sends.`);
     const to = actorId(type, key);
     // Timed mail to an actor here is delivered within the step, before its stage closes further.
     const here = declared === 'timed' && partitionOf(to, this.#here.partitions) === this.#here.partition;
-    const outbox = here ? this.#here.local[target.stage]! : this.#here.remote;
-    outbox.put(to, name, atMs, body, target.behaviour.messages?.[name]);
+    const receiver = target.behaviour.messages?.[name];
+    this.#effects.say(here ? target.stage : undefined, to, name, atMs, body, receiver);
   }
 
   schedule(timer: string, atMs: number): void {
     const actor = this.#actor;
     const timers = (actor.timers ??= new Map<string, number>());
     if (timers.get(timer) === atMs) return;
+    if (!Number.isFinite(atMs)) throw refuse(`The timer "${timer}" is set for ${atMs}, which is no time.`);
     timers.set(timer, atMs);
-    this.#here.timers[actor.type.stage]!.add(atMs, { actor, name: timer });
+    this.#effects.schedule(actor.type.stage, atMs, { actor, name: timer });
   }
 
   cancel(timer: string): void {
@@ -140,6 +167,7 @@ export class Dispatcher implements ActorContext {
     const { stage } = this.#actor.type;
     const { marks, partitions, region } = this.#here;
     const { level, key, window, start, end, rev, features, surge, children } = draft;
+    expectValues(features);
     const watermark = this.watermark;
     const reported = stage === 0 ? partitions : marks.reported(stage, end);
     const final = end <= watermark;
@@ -148,7 +176,7 @@ export class Dispatcher implements ActorContext {
         ? { expected: partitions, reported }
         : { expected: partitions, reported, children };
     // Literals, not spreads: rows of a kind have one shape, in memory and on the wire.
-    this.#here.emitRow(
+    this.#effects.emit(
       surge === undefined
         ? { region, level, key, window, start, end, rev, final, features, watermark, completeness }
         : { region, level, key, window, start, end, rev, final, features, surge, watermark, completeness },
@@ -156,34 +184,65 @@ export class Dispatcher implements ActorContext {
   }
 
   show(values: Readonly<Record<string, number>>): void {
-    this.#here.show(this.#actor, values);
+    expectValues(values);
+    this.#effects.show(this.#actor, values);
   }
 
   late(event: ActorEvent): void {
-    this.#here.emitSide({ kind: 'late', type: event.type, body: event });
+    this.#expectCall();
+    this.#effects.side({ kind: 'late', type: event.type, body: event });
     this.count('late');
     this.count(`late.${event.type}`);
   }
 
   dead(type: string, reason: string, body: unknown): void {
-    this.#here.emitSide({ kind: 'dead', type, body: { reason, body } });
+    this.#expectCall();
+    this.#effects.side({ kind: 'dead', type, body: { reason, body: plainBody(body) } });
     this.count(`dead.${reason}`);
   }
 
   count(name: string, by = 1): void {
-    this.#here.counters.set(name, (this.#here.counters.get(name) ?? 0) + by);
+    this.#expectCall();
+    this.#effects.count(name, by);
   }
 
   forget(): void {
-    this.#actor.forgotten = true;
-    this.#actor.timers = undefined;
+    const actor = this.#actor;
+    actor.forgotten = true;
+    actor.timers = undefined;
+  }
+
+  get #actor(): Resident {
+    this.#expectCall();
+    return this.#calling!;
+  }
+
+  /** A handler that kept its context, such as one that awaits something, speaks for nobody. */
+  #expectCall(): void {
+    if (this.#calling === undefined) throw refuse('A handler used its context after its call had ended.');
   }
 }
 
-function failed(actor: Resident, what: string, error: unknown): GroundswellError {
-  if (error instanceof GroundswellError) return error;
+function refuse(message: string): GroundswellError {
+  return new GroundswellError('GS_BEHAVIOUR', message);
+}
+
+function expectValues(values: unknown): void {
+  if (typeof values !== 'object' || values === null) throw refuse('A row, or what is shown, has no values.');
+}
+
+/** Handlers are synchronous: what comes after an `await` is of no step. */
+function expectNoPromise(actor: Resident, what: string, given: unknown): void {
+  if ((typeof given !== 'object' && typeof given !== 'function') || given === null) return;
+  if (typeof (given as { then?: unknown }).then !== 'function') return;
+  // Its own failure, later, is no failure of the process.
+  if (given instanceof Promise) given.catch(() => undefined);
   const { type } = actor.type.behaviour;
-  return new GroundswellError('GS_HANDLER', `${type}: the handler of "${what}" threw: ${messageOf(error)}`, {
-    cause: error,
-  });
+  throw new CallFailed('promise', `${type}: the handler of "${what}" gave back a promise: it must not wait.`);
+}
+
+function failed(actor: Resident, what: string, error: unknown): CallFailed {
+  if (error instanceof CallFailed) return error;
+  const { type } = actor.type.behaviour;
+  return new CallFailed('threw', `${type}: the handler of "${what}" threw: ${textOf(error)}`, error);
 }

@@ -7,7 +7,7 @@ import { partitionOf } from '../core/hash.js';
 import type { MailMessage } from './frame.js';
 
 /** What the outbox needs to know of a message's receiver. */
-interface Mergeable {
+export interface Mergeable {
   combine?(into: unknown, from: unknown): unknown;
 }
 
@@ -19,26 +19,47 @@ interface Slot {
 
 export class Outbox {
   readonly #slots = new Map<ActorId, Slot[]>();
+  /** A merge has failed on the way: what is here cannot be relied on. */
+  broken = false;
 
   get size(): number {
     return this.#slots.size;
   }
 
   put(to: ActorId, name: string, atMs: number, body: unknown, receiver: Mergeable | undefined): void {
-    const slots = this.#slots.get(to);
-    if (slots === undefined) {
-      this.#slots.set(to, [{ name, atMs, body }]);
-      return;
-    }
+    const slots = this.#slotsOf(to);
     if (receiver?.combine !== undefined) {
       for (const slot of slots) {
-        if (slot.atMs === atMs && slot.name === name) {
+        if (slot.atMs !== atMs || slot.name !== name) continue;
+        try {
           slot.body = receiver.combine(slot.body, body);
-          return;
+        } catch (error) {
+          this.broken = true;
+          throw error;
         }
+        return;
       }
     }
     slots.push({ name, atMs, body });
+  }
+
+  /**
+   * Puts a message that may not merge: it then goes by itself, and both are as they were.
+   * @param merge calls the receiver's `combine` on copies; undefined when that failed
+   */
+  putCarefully(
+    to: ActorId,
+    name: string,
+    atMs: number,
+    body: unknown,
+    merge: ((into: unknown, from: unknown) => { readonly body: unknown } | undefined) | undefined,
+  ): void {
+    const slots = this.#slotsOf(to);
+    const slot =
+      merge === undefined ? undefined : slots.find((known) => known.atMs === atMs && known.name === name);
+    const merged = slot === undefined ? undefined : merge!(slot.body, body);
+    if (merged === undefined) slots.push({ name, atMs, body });
+    else slot!.body = merged.body;
   }
 
   /** Takes all messages, in order of their first being said per actor. */
@@ -60,5 +81,11 @@ export class Outbox {
       else list.push(message);
     }
     return mail;
+  }
+
+  #slotsOf(to: ActorId): Slot[] {
+    let slots = this.#slots.get(to);
+    if (slots === undefined) this.#slots.set(to, (slots = []));
+    return slots;
   }
 }

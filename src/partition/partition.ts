@@ -3,23 +3,33 @@
  * what it knows it was told, what it wants it says in the commit (P2, P4). It is thrown away and recovered when a
  * commit is refused, so it may run ahead of what is acknowledged.
  *
- * Neighbours: `actor-table` keeps the actors, `watermark` the time, `timers` what is due, `outbox` the mail;
- * `node/` fetches frames, sends commits and stores snapshots.
+ * A call of a handler that fails leaves nothing but a dead letter. While all goes well nothing is spent on that: when one
+ * fails, the partition goes back to its last commit and does again what it was told since (`step-log`), with calls that
+ * can be taken back one by one (`careful-call`), and stays careful for some commits.
+ *
+ * Neighbours: `step` takes what comes, `actor-table` keeps the actors, `step-facts` where the partition stands, `timers` what
+ * is due, `delivery` calls actors, `step-effects` gathers what they say; `node/` fetches frames, sends commits and stores
+ * snapshots.
  */
-import type { ActorEvent } from '../actor/behaviour.js';
 import type { Registry } from '../actor/registry.js';
-import { actorId, type ActorId } from '../core/ids.js';
+import { GroundswellError } from '../core/errors.js';
+import type { ActorId } from '../core/ids.js';
+import { decodeActor, resetDecoder } from './actor-record.js';
+import { ActorTable, type ActorChange, type ActorSource } from './actor-table.js';
 import type { ActorView } from './actor-view.js';
-import { ActorTable, type ActorSource, type Resident } from './actor-table.js';
-import { Dispatcher } from './dispatcher.js';
-import { decodeEventFrame, decodeMailFrame, type MailMessage, type RefusedEvent } from './frame.js';
+import { Caution } from './caution.js';
+import type { MailMessage } from './frame.js';
+import type { HandlerGuard } from './handler-guard.js';
 import type { BasePointer, Control, JournalEntry } from './journal.js';
-import { Outbox } from './outbox.js';
 import type { Progress, ShownBlock, SideOutput } from './output.js';
-import { RowBlocks, type RowBlock } from './row-block.js';
-import { Shown } from './shown.js';
+import { DEFAULT_POISON_RULES, isPoison, type PoisonRules } from './poison.js';
+import { viewOfQuarantine, type QuarantinedActor, type Trouble } from './quarantine.js';
+import type { RowBlock } from './row-block.js';
+import { Step, type StepParts } from './step.js';
+import { StepFacts } from './step-facts.js';
+import { StepLog, type Operation } from './step-log.js';
 import { TimerQueue } from './timers.js';
-import { ProducerTable, StageMarks, type TimeRules } from './watermark.js';
+import type { SilentProducer, TimeRules } from './watermark.js';
 
 export interface PartitionConfig {
   readonly region: string;
@@ -33,13 +43,19 @@ export interface PartitionConfig {
   readonly duplicateWindowMs: number;
   /** A name that no two processes share. */
   readonly writer: string;
+  /** Limits of handlers, and what becomes of those that fail; each has its default. */
+  readonly poison?: Partial<PoisonRules>;
+  /** Breaks off handlers that do not return; without it, they are waited for. */
+  readonly guard?: HandlerGuard;
 }
 
 /** What recovery found: the partition as of its last journal entry. */
 export interface RecoveredPartition {
   readonly control: Control | undefined;
-  /** Actors that have timers, with their due times by name. */
-  readonly timers: Iterable<readonly [id: ActorId, timers: ReadonlyMap<string, number>]>;
+  /** Actors that have timers, with their due times by name; and those in quarantine. */
+  readonly timers: Iterable<
+    readonly [id: ActorId, timers: ReadonlyMap<string, number>, trouble?: Trouble | undefined]
+  >;
 }
 
 /** Everything one step changed and said: becomes visible together or not at all. */
@@ -61,93 +77,55 @@ export interface Commit {
 
 /** Actors that a sweep looks at in one step: it goes on from there at the next, so idle ones are found in time. */
 const SWEEP_VISITS = 50;
-const POSITION_INPUTS_MAX = 1_000;
-const POSITION_MS = 10_000;
 
 export class Partition {
   readonly #config: PartitionConfig;
+  readonly #rules: PoisonRules;
   readonly #actors: ActorTable;
-  readonly #producers: ProducerTable;
-  readonly #marks: StageMarks;
-  readonly #timers: TimerQueue[];
-  readonly #remote = new Outbox();
-  /** Messages for actors here, by the receiver's stage: delivered within the step. */
-  readonly #local: Outbox[];
-  readonly #dispatch: Dispatcher;
-  readonly #counters: Map<string, number>;
-  /** Event time up to which each stage has closed: all its timers have fired. */
-  readonly #closed: number[];
-  /** Event time up to which each stage may close; what is due until then fires over several steps. */
-  readonly #limits: number[];
-  /** Stages with timers that are due and have not fired. */
-  readonly #due: boolean[];
-  readonly #rows = new RowBlocks();
-  readonly #shown = new Shown();
-  #sides: SideOutput[] = [];
-  #watermarkMs: number;
-  #inputSeq: number;
+  readonly #timers: readonly TimerQueue[];
+  readonly #quarantined = new Map<ActorId, QuarantinedActor>();
+  readonly #log = new StepLog();
+  readonly #caution: Caution;
+  readonly #parts: StepParts;
+  /** The step that is being made. */
+  #step: Step;
+  /** Where it stood at the last commit. */
+  #saved: StepFacts;
   #commit: number;
-  #step = 0;
-  /** Inputs since the last commit, and those that said more than how far time is. */
-  #inputsTaken = 0;
-  #inputsTold = 0;
-  #committedWallMs = 0;
-  #marksMoved = false;
-  #closedMoved = false;
-  #wallMs = 0;
+  /** What is being done is watched already. */
+  #watching = false;
   #base: BasePointer | undefined;
   #baseMoved = false;
   readonly #epoch: number;
 
   constructor(config: PartitionConfig, source: ActorSource, recovered: RecoveredPartition) {
-    const { registry, partitions } = config;
+    const { registry, partitions, time } = config;
     const { control } = recovered;
     this.#config = config;
+    this.#rules = { ...DEFAULT_POISON_RULES, ...config.poison };
+    this.#caution = new Caution(this.#rules);
     this.#actors = new ActorTable(registry, source);
-    this.#producers = new ProducerTable(
-      config.time,
-      new Map([...(control?.producers ?? [])].map(([id, p]) => [id, { ...p }])),
-    );
-    this.#marks = new StageMarks(registry.stages, partitions, control?.marks);
-    this.#closed = control ? [...control.closed] : new Array<number>(registry.stages).fill(0);
-    this.#counters = new Map(control?.counters);
-    this.#watermarkMs = control?.watermarkMs ?? 0;
-    this.#inputSeq = control?.inputSeq ?? 0;
     this.#commit = control?.commit ?? 0;
-    this.#committedWallMs = control?.wallMs ?? 0;
     this.#epoch = control?.epoch ?? 1;
     this.#base = control?.base;
     this.#timers = Array.from({ length: registry.stages }, () => new TimerQueue());
-    this.#local = Array.from({ length: registry.stages }, () => new Outbox());
-    this.#limits = [...this.#closed];
-    this.#due = new Array<boolean>(registry.stages).fill(false);
-    for (const [id, timers] of recovered.timers) {
-      const stage = registry.types.get(id.slice(0, id.indexOf('/')))?.stage ?? 0;
-      for (const [name, atMs] of timers) this.#timers[stage]!.add(atMs, { actor: id, name });
-    }
-    for (let stage = 0; stage < registry.stages; stage++) this.#raiseLimit(stage);
-    this.#dispatch = new Dispatcher({
-      region: config.region,
-      partition: config.partition,
-      partitions,
-      registry,
-      marks: this.#marks,
-      limits: this.#limits,
+    for (const [id, timers, trouble] of recovered.timers) this.#waits(id, timers, trouble);
+    this.#parts = {
+      ...config,
+      rules: this.#rules,
+      guard: config.guard,
+      caution: this.#caution,
+      actors: this.#actors,
       timers: this.#timers,
-      local: this.#local,
-      remote: this.#remote,
-      counters: this.#counters,
-      emitRow: (row) => {
-        this.#rows.add(row);
+      quarantined: this.#quarantined,
+      nextCommit: () => this.#commit + 1,
+      onQuiet: (operation) => {
+        this.#log.wasQuiet(operation);
       },
-      emitSide: (side) => this.#sides.push(side),
-      show: (actor, values) => {
-        this.#shown.put(actor, values);
-      },
-      markDirty: (actor) => {
-        this.#actors.markDirty(actor);
-      },
-    });
+    };
+    const facts = StepFacts.recovered(control, { time, stages: registry.stages, partitions });
+    this.#step = new Step(this.#parts, facts);
+    this.#saved = facts.copy();
   }
 
   get partition(): number {
@@ -155,10 +133,10 @@ export class Partition {
   }
   /** Log sequence of the last input taken: read on after it (P3). */
   get inputSeq(): number {
-    return this.#inputSeq;
+    return this.#facts.inputSeq;
   }
   get watermarkMs(): number {
-    return this.#watermarkMs;
+    return this.#facts.watermarkMs;
   }
   get resident(): number {
     return this.#actors.size;
@@ -175,54 +153,51 @@ export class Partition {
   }
   /** Event time up to which each stage has closed. */
   get closedMs(): readonly number[] {
-    return this.#closed;
+    return this.#facts.closed;
   }
   /** No replay is attached here. */
   get live(): boolean {
-    return this.#producers.live;
+    return this.#facts.producers.live;
   }
   get counters(): ReadonlyMap<string, number> {
-    return this.#counters;
+    return this.#facts.counters;
   }
   /** Timers are due that no step had the budget for. */
   get moreDue(): boolean {
-    return this.#due.includes(true);
+    return this.#facts.due.includes(true);
   }
   /** Closing is more than a pane behind what it may: let it catch up before it takes more input (P8). */
   get backlogged(): boolean {
     const { paneMs } = this.#config;
-    return this.#due.some((due, stage) => due && this.#limits[stage]! - this.#closed[stage]! > paneMs);
+    const { due, limits, closed } = this.#facts;
+    return due.some((isDue, stage) => isDue && limits[stage]! - closed[stage]! > paneMs);
+  }
+  /** Actors that are not called, for their calls had failed one after the other. */
+  get quarantined(): Iterable<QuarantinedActor> {
+    return this.#quarantined.values();
+  }
+  get quarantinedCount(): number {
+    return this.#quarantined.size;
+  }
+  /** Calls can be taken back one by one, at a cost: some failed not long ago. */
+  get careful(): boolean {
+    return this.#caution.careful;
   }
 
   /**
-   * Takes one event frame. Gives the number of events it held. Time passes after every frame: what is late must not
-   * depend on how many frames a step happens to take (P7).
+   * Takes one event frame. Gives the number of events it held; none when it was taken before. Time passes after every
+   * frame: what is late must not depend on how many frames a step happens to take (P7).
+   * @param storedMs when the stream stored the frame, ms UTC by its own clock: a live event is of a time that has not come
+   *   only when it is ahead of that and of ours, for either of the two clocks may be behind
    */
-  acceptEvents(bytes: Uint8Array, seq: number, wallMs: number): number {
-    const frame = decodeEventFrame(bytes);
-    const { events } = frame;
-    const known =
-      this.#producers.producers.get(frame.producer)?.seq ?? (frame.mode === 'live' ? frame.seq : 0);
-    if (frame.seq > known) this.#dispatch.count('missing', frame.seq - known);
-    const seen = this.#producers.hear({ ...frame, count: events.length }, wallMs);
-    if (seen > 0) this.#dispatch.count('repeated', seen);
-    for (let i = seen; i < events.length; i++) this.#event(events[i]!);
-    this.#took(seq, events.length > 0 || frame.end);
-    this.#observe(wallMs);
-    return events.length;
+  acceptEvents(bytes: Uint8Array, seq: number, wallMs: number, storedMs = wallMs): number {
+    if (seq <= this.#facts.inputSeq) return 0;
+    return this.#do({ kind: 'events', bytes, seq, wallMs, storedMs });
   }
 
-  /** Takes one mail frame. */
+  /** Takes one mail frame, unless it was taken before. */
   acceptMail(bytes: Uint8Array, seq: number): void {
-    let told = false;
-    for (const share of decodeMailFrame(bytes)) {
-      if (share.messages.length > 0) told = true;
-      for (const [to, name, atMs, body] of share.messages) this.#message(to as ActorId, name, atMs, body);
-      for (let stage = 0; stage < share.marks.length; stage++)
-        this.#marks.raise(stage, share.from, share.marks[stage]!);
-    }
-    this.#took(seq, told);
-    for (let stage = 1; stage < this.#marks.stages; stage++) this.#raiseLimit(stage);
+    if (seq > this.#facts.inputSeq) this.#do({ kind: 'mail', bytes, seq });
   }
 
   /**
@@ -234,31 +209,28 @@ export class Partition {
    * @returns how many did
    */
   advance(wallMs: number, timersMax = Number.POSITIVE_INFINITY): number {
-    this.#step++;
-    this.#observe(wallMs);
-    let fired = 0;
-    for (let stage = 0; stage < this.#marks.stages; stage++) {
-      for (const [to, name, atMs, body] of this.#local[stage]!.take())
-        this.#message(to as ActorId, name, atMs, body);
-      this.#raiseLimit(stage);
-      const limitMs = this.#limits[stage]!;
-      const queue = this.#timers[stage]!;
-      while (fired < timersMax) {
-        const due = queue.takeDue(limitMs, timersMax - fired);
-        if (due === undefined) break;
-        for (const { actor, name } of due.entries) this.#timer(actor, name, due.atMs);
-        fired += due.entries.length;
-      }
-      const leftMs = queue.earliestMs ?? Number.POSITIVE_INFINITY;
-      this.#due[stage] = leftMs <= limitMs;
-      const closedMs = Math.min(limitMs, leftMs - 1);
-      if (closedMs > this.#closed[stage]!) {
-        this.#closed[stage] = closedMs;
-        this.#closedMoved = true;
-      }
-      this.#giveMark(stage);
+    return this.#do({ kind: 'time', wallMs, timersMax });
+  }
+
+  /**
+   * Puts several operations under one watch, which costs less than one for each. `what` is broken off where it stands when
+   * a call in it fails or takes too long; the operations that it had begun are then done all the same, and those that
+   * had not been begun are not. So it does nothing but these operations, and goes by `inputSeq` afterwards.
+   * @returns false when it was broken off
+   */
+  watch(what: () => void): boolean {
+    if (this.#config.guard === undefined || this.#caution.each || this.#watching) {
+      what();
+      return true;
     }
-    return fired;
+    try {
+      this.#watched(what);
+      return true;
+    } catch (error) {
+      if (!isPoison(error)) throw error;
+      this.#again(error);
+      return false;
+    }
   }
 
   /**
@@ -266,59 +238,37 @@ export class Partition {
    * @param handedTo the node that may take the partition after this commit, which is then made in any case
    */
   takeCommit(handedTo?: string): Commit | undefined {
-    const last = this.#marks.stages - 1;
-    const worldHears =
-      this.#rows.count > 0 ||
-      this.#sides.length > 0 ||
-      this.#shown.count > 0 ||
-      (this.#closedMoved && this.#marksMoved);
+    // What was said to actors here is theirs before the commit, which does not hold it.
+    if (this.#step.effects.waits) this.advance(this.#facts.wallMs, 0);
+    const changes = this.#changes();
+    const { facts, effects } = this.#step;
+    const worldHears = effects.tells || (facts.closedMoved && facts.marksMoved);
     const changed =
-      this.#inputsTold > 0 ||
-      this.#actors.dirtyCount > 0 ||
-      this.#marksMoved ||
-      this.#baseMoved ||
-      worldHears;
-    if (!changed && handedTo === undefined && !this.#isPositionDue()) return undefined;
-    const { partition, partitions, writer } = this.#config;
+      facts.inputsTold > 0 || changes.length > 0 || facts.marksMoved || this.#baseMoved || worldHears;
+    if (!changed && handedTo === undefined && !facts.isPositionDue) {
+      if (!this.#log.isEmpty) this.#settle();
+      return undefined;
+    }
     const number = ++this.#commit;
-    const mail = this.#remote.takeByPartition(partitions);
+    const { marksMoved } = facts;
+    this.#actors.committedChanges(number, changes);
+    facts.settle();
+    this.#baseMoved = false;
+    this.#settle();
+    const { partition, partitions } = this.#config;
     const commit: Commit = {
       partition,
       number,
-      entry: {
-        control: {
-          writer,
-          commit: number,
-          inputSeq: this.#inputSeq,
-          watermarkMs: this.#watermarkMs,
-          producers: new Map([...this.#producers.producers].map(([id, p]) => [id, { ...p }])),
-          marks: [...this.#marks.marks],
-          closed: [...this.#closed],
-          counters: new Map(this.#counters),
-          wallMs: this.#wallMs,
-          epoch: this.#epoch,
-          handedTo,
-          base: this.#base,
-        },
-        changes: this.#actors.takeChanges(number),
-      },
-      mail,
-      marks: this.#marksMoved
-        ? Array.from({ length: last + 1 }, (_, stage) => this.#marks.get(stage, partition))
-        : undefined,
-      rows: this.#rows.count,
-      blocks: this.#rows.take(),
-      sides: this.#sides,
-      shown: this.#shown.take(),
+      entry: { control: this.#control(number, handedTo), changes },
+      mail: effects.mail.takeByPartition(partitions),
+      marks: marksMoved ? this.#timers.map((_, stage) => facts.marks.get(stage, partition)) : undefined,
+      rows: effects.rows.count,
+      blocks: effects.rows.take(),
+      sides: effects.takeSides(),
+      shown: effects.shown.take(),
       progress: worldHears ? this.#progress(number) : undefined,
     };
-    this.#sides = [];
-    this.#inputsTaken = 0;
-    this.#inputsTold = 0;
-    this.#committedWallMs = this.#wallMs;
-    this.#marksMoved = false;
-    this.#closedMoved = false;
-    this.#baseMoved = false;
+    if (this.#caution.committed()) this.#step = new Step(this.#parts, facts);
     return commit;
   }
 
@@ -332,7 +282,7 @@ export class Partition {
   passivate(options: { snapshotCommit: number; idleSteps: number; residentMax: number }): void {
     const over = this.#actors.size > options.residentMax;
     this.#actors.passivate({
-      untouchedSince: over ? this.#step : this.#step - options.idleSteps,
+      untouchedSince: over ? this.#actors.step : this.#actors.step - options.idleSteps,
       snapshotCommit: options.snapshotCommit,
       maxVisits: over ? this.#actors.size : SWEEP_VISITS,
     });
@@ -345,133 +295,138 @@ export class Partition {
 
   /** The producer that holds back this partition's watermark. */
   holder(wallMs: number): string | undefined {
-    return this.#producers.holder(wallMs);
+    return this.#facts.producers.holder(wallMs);
   }
 
-  /** Moves stage 0's limit with the watermark that producers and the clock allow. */
-  #observe(wallMs: number): void {
-    this.#wallMs = wallMs;
-    const watermarkMs = this.#producers.watermarkMs(wallMs);
-    if (watermarkMs === undefined || watermarkMs <= this.#watermarkMs) return;
-    this.#watermarkMs = watermarkMs;
-    this.#raiseLimit(0);
+  /** Live producers that fell silent without a last word. */
+  silent(wallMs: number): SilentProducer[] {
+    return this.#facts.producers.silent(wallMs);
   }
 
-  #raiseLimit(stage: number): void {
-    const limitMs = stage === 0 ? this.#watermarkMs : this.#marks.limitMs(stage);
-    if (limitMs > this.#limits[stage]!) this.#limits[stage] = limitMs;
-    this.#due[stage] = (this.#timers[stage]!.earliestMs ?? Number.POSITIVE_INFINITY) <= this.#limits[stage]!;
+  get #facts(): StepFacts {
+    return this.#step.facts;
   }
 
-  #took(seq: number, told: boolean): void {
-    this.#inputSeq = seq;
-    this.#inputsTaken++;
-    if (told) this.#inputsTold++;
+  /** Does an operation, and notes it before, so that it can be done again. */
+  #do(operation: Operation): number {
+    this.#log.add(operation);
+    // Others are under the same watch: it is not left before what failed has thrown everything over.
+    if (this.#watching) return this.#step.perform(operation);
+    try {
+      if (this.#step.callsNobody(operation)) return this.#step.perform(operation);
+      return this.#watched(() => this.#step.perform(operation));
+    } catch (error) {
+      if (!isPoison(error)) throw error;
+      return this.#again(error);
+    }
+  }
+
+  /** Breaks off what takes too long, unless each call is watched by itself. @throws HandlerTimeout */
+  #watched<T>(what: () => T): T {
+    const { guard } = this.#config;
+    if (guard === undefined || this.#caution.each) return what();
+    this.#watching = true;
+    try {
+      return guard.run(this.#rules.operationTimeMaxMs, what);
+    } finally {
+      this.#watching = false;
+    }
   }
 
   /**
-   * Whether to commit for the sake of the input position alone: inputs that only say how far time is are read again after a
-   * crash, and say the same. An idle region then writes a few commits a minute.
+   * A call failed: back to the last commit, and all that came since again, more carefully. Nobody has seen any of it.
+   * @returns what the last operation gives
    */
-  #isPositionDue(): boolean {
-    if (this.#inputsTaken === 0) return false;
-    const silentMs = this.#wallMs - this.#committedWallMs;
-    return this.#inputsTaken >= POSITION_INPUTS_MAX || silentMs >= POSITION_MS || silentMs < 0;
-  }
-
-  #event(event: ActorEvent): void {
-    if (event.type === 'refused') {
-      const refused = event as RefusedEvent;
-      this.#sides.push({
-        kind: 'dead',
-        type: refused.claimed,
-        body: { reason: refused.reason, message: refused.message, ts: refused.ts, body: refused.body },
-      });
-      this.#dispatch.count(`refused.${refused.reason}`, 1);
-      return;
+  #again(error: unknown): number {
+    for (let cause = error; ;) {
+      if (!isPoison(cause)) throw cause;
+      if (!this.#caution.raise(cause))
+        throw new GroundswellError('GS_INTERNAL', 'A call that can be taken back was not.', { cause });
+      this.#goBack();
+      try {
+        let done = 0;
+        for (const operation of this.#log.operations)
+          done = this.#watched(() => this.#step.perform(operation));
+        return done;
+      } catch (again) {
+        cause = again;
+      }
     }
-    const route = this.#config.registry.routes.get(event.type);
-    if (route === undefined) {
-      this.#dispatch.count('unrouted', 1);
-      return;
+  }
+
+  /** Relies on nothing that a call may have left half done. */
+  #goBack(): void {
+    resetDecoder();
+    const dropped = this.#actors.dropChanged();
+    for (const queue of this.#timers) queue.goBack(dropped);
+    for (const id of dropped) {
+      this.#quarantined.delete(id);
+      const record = this.#actors.committed(id);
+      if (record === undefined) continue;
+      const { timers, trouble } = decodeActor(record);
+      this.#waits(id, timers, trouble);
     }
-    const actor = this.#activate(actorId(route.type.behaviour.type, event[route.keyField] as string));
-    if (event.id !== undefined && this.#isDuplicate(actor, event.id, event.ts)) return;
-    this.#catchUp(actor);
-    this.#dispatch.event(actor, event);
+    this.#step = new Step(this.#parts, this.#saved.copy());
   }
 
-  /** Events with an id take effect once within the duplicate window, per entity. */
-  #isDuplicate(actor: Resident, id: string, ts: number): boolean {
-    const seen = (actor.seen ??= new Map<string, number>());
-    if (seen.has(id)) {
-      this.#dispatch.count('duplicates', 1);
-      return true;
+  /** Notes what an actor waits for: the time of its timers, or its release. */
+  #waits(id: ActorId, timers: ReadonlyMap<string, number> | undefined, trouble: Trouble | undefined): void {
+    const stage = this.#config.registry.types.get(id.slice(0, id.indexOf('/')))?.stage ?? 0;
+    for (const [name, atMs] of timers ?? []) this.#timers[stage]!.add(atMs, { actor: id, name });
+    if (trouble?.quarantine === undefined) return;
+    const { failures, quarantine } = trouble;
+    const view = viewOfQuarantine(quarantine);
+    this.#quarantined.set(id, { actor: id, failures, ...view, commit: this.#commit });
+  }
+
+  /** The changed actors, encoded: too large a state is found here, and the step made again without what made it so. */
+  #changes(): ActorChange[] {
+    if (!this.#caution.careful) {
+      try {
+        return this.#actors.encodeChanges(this.#rules.actorStateBytesMax);
+      } catch (error) {
+        this.#again(error);
+      }
     }
-    const horizonMs = this.#watermarkMs - this.#config.duplicateWindowMs;
-    for (const [old, oldTs] of seen) if (oldTs < horizonMs) seen.delete(old);
-    seen.set(id, ts);
-    return false;
+    return this.#actors.encodeChanges(Number.POSITIVE_INFINITY);
   }
 
-  #message(to: ActorId, name: string, atMs: number, body: unknown): void {
-    const actor = this.#activate(to);
-    this.#catchUp(actor);
-    this.#dispatch.message(actor, name, atMs, body);
+  /** What was done since the last commit is done: one goes back to here. */
+  #settle(): void {
+    this.#log.clear();
+    this.#saved = this.#facts.copy();
+    for (const queue of this.#timers) queue.settle();
+    this.#step.settle();
   }
 
-  /** Fires what is due of an actor before it takes anything else, while its stage is still closing. */
-  #catchUp(actor: Resident): void {
-    const { stage } = actor.type;
-    if (!this.#due[stage] || actor.timers === undefined) return;
-    for (;;) {
-      let first: [name: string, atMs: number] | undefined;
-      for (const timer of actor.timers ?? [])
-        if (timer[1] <= this.#limits[stage]! && (first === undefined || timer[1] < first[1])) first = timer;
-      if (first === undefined) break;
-      this.#dispatch.timer(actor, ...first);
-    }
-    revive(actor);
-  }
-
-  #timer(actorOrId: Resident | ActorId, name: string, atMs: number): void {
-    const actor =
-      typeof actorOrId === 'string' || !actorOrId.resident
-        ? this.#activate(typeof actorOrId === 'string' ? actorOrId : actorOrId.id)
-        : actorOrId;
-    actor.touchedIn = this.#step;
-    if (actor.timers?.get(name) === atMs) this.#dispatch.timer(actor, name, atMs);
-  }
-
-  #activate(id: ActorId): Resident {
-    const actor = this.#actors.activate(id, this.#step);
-    revive(actor);
-    return actor;
-  }
-
-  #giveMark(stage: number): void {
-    const { paneMs, partition } = this.#config;
-    const markMs = Math.floor(this.#closed[stage]! / paneMs) * paneMs;
-    if (markMs <= this.#marks.get(stage, partition)) return;
-    this.#marks.raise(stage, partition, markMs);
-    this.#marksMoved = true;
+  /** As of the commit: of what is saved, which nobody changes any more. */
+  #control(commit: number, handedTo: string | undefined): Control {
+    const { producers, marks, closed, counters, inputSeq, watermarkMs, wallMs } = this.#saved;
+    return {
+      writer: this.#config.writer,
+      commit,
+      inputSeq,
+      watermarkMs,
+      producers: producers.producers,
+      marks: marks.marks,
+      closed,
+      counters,
+      wallMs,
+      epoch: this.#epoch,
+      handedTo,
+      base: this.#base,
+    };
   }
 
   #progress(commit: number): Progress {
+    const { watermarkMs, closed, counters } = this.#saved;
     return {
       partition: this.#config.partition,
       commit,
-      watermarkMs: this.#watermarkMs,
-      closed: [...this.#closed],
+      watermarkMs,
+      closed,
       latestTimerMs: Math.max(0, ...this.#timers.map((queue) => queue.latestMs ?? 0)),
-      counters: Object.fromEntries(this.#counters),
+      counters: Object.fromEntries(counters),
     };
   }
-}
-
-/** An actor that was forgotten in this step and is addressed again begins anew. */
-function revive(actor: Resident): void {
-  if (!actor.forgotten) return;
-  actor.forgotten = false;
-  actor.state = actor.type.behaviour.state(actor.key);
 }

@@ -1,5 +1,5 @@
 /** What actors show of themselves, gathered until the commit: the last values of each actor count. */
-import type { Resident } from './actor-table.js';
+import type { Resident } from './actor-record.js';
 import type { ShownBlock } from './output.js';
 
 type Values = Readonly<Record<string, number>>;

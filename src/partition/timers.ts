@@ -3,17 +3,25 @@
  * number of buckets is the number of distinct times, not of timers. Owns only the order; the actor's own timer map is
  * the truth, and an entry that no longer agrees with it is skipped when its time comes.
  */
-import type { ResidentOrId } from './actor-table.js';
+import type { ActorId } from '../core/ids.js';
+import type { ResidentOrId } from './actor-record.js';
 
 export interface TimerEntry {
   readonly actor: ResidentOrId;
   readonly name: string;
 }
 
+interface Bucket {
+  readonly atMs: number;
+  readonly entries: TimerEntry[];
+}
+
 export class TimerQueue {
   readonly #buckets = new Map<number, TimerEntry[]>();
   /** Binary min-heap of the buckets' times. */
   readonly #heap: number[] = [];
+  /** Taken since the last `settle`: to go back to it. */
+  #taken: Bucket[] = [];
 
   add(atMs: number, entry: TimerEntry): void {
     const bucket = this.#buckets.get(atMs);
@@ -26,15 +34,22 @@ export class TimerQueue {
   }
 
   /** Takes entries of the earliest time at or before the limit: all of them, or as many as asked for at most. */
-  takeDue(limitMs: number, max: number): { atMs: number; entries: TimerEntry[] } | undefined {
+  takeDue(limitMs: number, max: number): Bucket | undefined {
     const atMs = this.#heap[0];
     if (atMs === undefined || atMs > limitMs) return undefined;
     const bucket = this.#buckets.get(atMs)!;
+    const whole = bucket.length <= max;
     // From the end: a bucket may hold every driver there is, and is taken in many bites. Their order says nothing.
-    if (bucket.length > max) return { atMs, entries: bucket.splice(bucket.length - max) };
-    this.#pop();
-    this.#buckets.delete(atMs);
-    return { atMs, entries: bucket };
+    const due = { atMs, entries: whole ? bucket : bucket.slice(bucket.length - max) };
+    // Noted first: who is broken off here has them twice, which does no harm.
+    this.#taken.push(due);
+    if (whole) {
+      this.#buckets.delete(atMs);
+      this.#pop();
+    } else {
+      bucket.length -= max;
+    }
+    return due;
   }
 
   get earliestMs(): number | undefined {
@@ -44,6 +59,29 @@ export class TimerQueue {
   /** Latest time any entry stands at (entries that were replaced count until their time comes). */
   get latestMs(): number | undefined {
     return this.#heap.length === 0 ? undefined : this.#heap.reduce((a, b) => Math.max(a, b));
+  }
+
+  /** What was taken will not be asked for again. */
+  settle(): void {
+    if (this.#taken.length > 0) this.#taken = [];
+  }
+
+  /**
+   * Puts back what was taken since `settle`, and takes out all entries of some actors, whose records say what they have.
+   * Relies on nothing but the buckets: whatever was being done may have been broken off.
+   */
+  goBack(without: ReadonlySet<ActorId>): void {
+    const all: Bucket[] = [...this.#buckets].map(([atMs, entries]) => ({ atMs, entries }));
+    all.push(...this.#taken);
+    this.#buckets.clear();
+    this.#heap.length = 0;
+    this.#taken = [];
+    for (const { atMs, entries } of all) {
+      for (const entry of entries) {
+        const id = typeof entry.actor === 'string' ? entry.actor : entry.actor.id;
+        if (!without.has(id)) this.add(atMs, entry);
+      }
+    }
   }
 
   #push(value: number): void {

@@ -28,19 +28,59 @@ export interface TimeRules {
    * now. Never by default. One that replays is never forgotten.
    */
   readonly forgetAfterMs?: number;
+  /**
+   * How far a live producer's time may be ahead of ours: what it says beyond that is not believed. By default however far.
+   * A replay's time is its own.
+   */
+  readonly clockToleranceMs?: number;
+}
+
+/** A live producer that says nothing any more, and has not said its last word. */
+export interface SilentProducer {
+  readonly producer: string;
+  /** What it promised last, event time ms. */
+  readonly watermarkMs: number;
+  /** Wall time at which it was last heard, ms UTC. */
+  readonly heardAtMs: number;
+  /** It does speak, but its clock is ahead by so much, ms: what it says of time is not believed. */
+  readonly aheadMs?: number;
 }
 
 export class ProducerTable {
   readonly #rules: TimeRules;
   readonly producers: Map<string, ProducerState>;
   readonly #heardAtMs = new Map<string, number>();
+  /** By how much the last watermarks of producers were ahead of our time that were not believed, ms. */
+  readonly #aheadMs = new Map<string, number>();
 
   constructor(rules: TimeRules, producers: Map<string, ProducerState>) {
     this.#rules = rules;
     this.producers = producers;
   }
 
-  /** Notes a frame's header. Gives how many of the frame's events were seen before (P3). */
+  /** The same as it is now, for going back: all that the calls below change. */
+  copy(): ProducerTable {
+    const copy = new ProducerTable(
+      this.#rules,
+      new Map([...this.producers].map(([id, p]) => [id, { ...p }])),
+    );
+    for (const [id, heardAtMs] of this.#heardAtMs) copy.#heardAtMs.set(id, heardAtMs);
+    return copy;
+  }
+
+  /** Latest event time that a producer can mean when our time is `nowMs`; what is later comes from a clock that is wrong. */
+  latestMs(mode: ProducerMode, nowMs: number): number {
+    if (mode === 'replay') return Number.POSITIVE_INFINITY;
+    return nowMs + (this.#rules.clockToleranceMs ?? Number.POSITIVE_INFINITY);
+  }
+
+  /**
+   * Notes a frame's header. Gives how many of the frame's events were seen before (P3).
+   *
+   * A live watermark from a clock that is ahead moves nothing, for it never could be taken back; and who sends such is not
+   * waited for: it counts as silent.
+   * @param nowMs our time for that: by default the wall time
+   */
   hear(
     frame: {
       producer: string;
@@ -51,6 +91,7 @@ export class ProducerTable {
       end: boolean;
     },
     wallMs: number,
+    nowMs = wallMs,
   ): number {
     let producer = this.producers.get(frame.producer);
     if (producer === undefined) {
@@ -62,10 +103,16 @@ export class ProducerTable {
       this.producers.set(frame.producer, producer);
     }
     producer.heardAtMs = wallMs;
-    this.#heardAtMs.set(frame.producer, wallMs);
+    const believed = frame.watermarkMs <= this.latestMs(producer.mode, nowMs);
+    if (believed) {
+      this.#heardAtMs.set(frame.producer, wallMs);
+      this.#aheadMs.delete(frame.producer);
+    } else {
+      this.#aheadMs.set(frame.producer, frame.watermarkMs - nowMs);
+    }
     const seen = Math.min(frame.count, Math.max(0, producer.seq - frame.seq));
     producer.seq = Math.max(producer.seq, frame.seq + frame.count);
-    if (frame.watermarkMs > producer.watermarkMs) producer.watermarkMs = frame.watermarkMs;
+    if (believed && frame.watermarkMs > producer.watermarkMs) producer.watermarkMs = frame.watermarkMs;
     // Who feeds live may come back under the same name; the end of a replay is the end.
     if (frame.end || producer.mode === 'live') producer.ended = frame.end;
     return seen;
@@ -110,6 +157,23 @@ export class ProducerTable {
     return undefined;
   }
 
+  /** Live producers whose time is waited for no more, though they have not said their last word. */
+  silent(wallMs: number): SilentProducer[] {
+    const silent: SilentProducer[] = [];
+    for (const [id, { mode, ended, watermarkMs, heardAtMs }] of this.producers) {
+      if (mode !== 'live' || ended) continue;
+      const listenedMs = this.#heardAtMs.get(id) ?? this.#startListening(id, wallMs);
+      if (wallMs - listenedMs > this.#rules.idleTimeoutMs)
+        silent.push({ producer: id, watermarkMs, heardAtMs, ...this.#aheadOf(id) });
+    }
+    return silent;
+  }
+
+  #aheadOf(id: string): { aheadMs?: number } {
+    const aheadMs = this.#aheadMs.get(id);
+    return aheadMs === undefined ? {} : { aheadMs };
+  }
+
   /** Looked at when a new one comes: so there are never many more than there are producers. */
   #forgetOld(wallMs: number): void {
     const { forgetAfterMs = Number.POSITIVE_INFINITY } = this.#rules;
@@ -117,6 +181,7 @@ export class ProducerTable {
       if (mode !== 'live' || wallMs - heardAtMs <= forgetAfterMs) continue;
       this.producers.delete(id);
       this.#heardAtMs.delete(id);
+      this.#aheadMs.delete(id);
     }
   }
 

@@ -7,7 +7,7 @@
 import type { Clock } from '../core/clock.js';
 import { sleep } from '../core/clock.js';
 import { GroundswellError } from '../core/errors.js';
-import type { Log, LogEntry, LogReader } from '../log/log.js';
+import type { Log, LogEntry, LogMessage, LogReader } from '../log/log.js';
 import type { Subjects } from '../log/subjects.js';
 import { decodeOutput, type OutputFrame } from '../partition/output.js';
 import { rowsOf } from '../partition/row-block.js';
@@ -94,14 +94,20 @@ export class Publisher {
 
   async start(): Promise<void> {
     await this.#loadCursor();
+    await this.#open();
+    this.#running = this.#loop();
+    this.#running.catch(() => undefined);
+  }
+
+  /** Reads on from the cursor. */
+  async #open(): Promise<void> {
     const { source, subjects, partition } = this.#options;
+    await this.#reader?.close();
     this.#readThrough = this.publishedThrough;
     const from = this.#cursor.messages > 0 ? this.#cursor.seq : this.#cursor.seq + 1;
     this.#reader = await source.read(subjects.out(partition), from, () => {
       this.#wake();
     });
-    this.#running = this.#loop();
-    this.#running.catch(() => undefined);
   }
 
   /** Rejects with what made it fail; resolves when stopped. */
@@ -136,36 +142,41 @@ export class Publisher {
   }
 
   async #loop(): Promise<void> {
-    const reader = this.#reader!;
     while (!this.#stopping || this.#readThrough < this.#stopAfter) {
       const woken = new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
+      const reader = this.#reader!;
       const messages = reader.take(TAKE_BYTES);
       if (reader.failure !== undefined) throw reader.failure;
-      if (messages.length === 0) {
-        await woken;
-        continue;
-      }
-      let entries: LogEntry[] = [];
-      for (const { seq, payload } of messages) {
-        const all = this.#options.target.messagesOf(decodeOutput(payload));
-        const outBefore = seq === this.#cursor.seq ? this.#cursor.messages : 0;
-        for (let i = outBefore; i < all.length; i++) {
-          entries.push(all[i]!);
-          if (entries.length < this.#options.target.log.batchEntriesMax - 1) continue;
-          await this.#publish(entries, i + 1 < all.length ? { seq, messages: i + 1 } : { seq, messages: 0 });
-          entries = [];
-        }
-      }
-      // Frames are gathered into one batch; its cursor stands behind the last of them.
-      const lastSeq = messages.at(-1)!.seq;
-      if (entries.length > 0) await this.#publish(entries, { seq: lastSeq, messages: 0 });
-      this.#readThrough = lastSeq;
+      if (messages.length === 0) await woken;
+      else if (!(await this.#publishAll(messages))) await this.#open();
     }
   }
 
-  async #publish(entries: readonly LogEntry[], cursor: Cursor): Promise<void> {
+  /** False when another publisher has come further meanwhile: ours then goes on from there. */
+  async #publishAll(messages: readonly LogMessage[]): Promise<boolean> {
+    let entries: LogEntry[] = [];
+    for (const { seq, payload } of messages) {
+      const all = this.#options.target.messagesOf(decodeOutput(payload));
+      const outBefore = seq === this.#cursor.seq ? this.#cursor.messages : 0;
+      for (let i = outBefore; i < all.length; i++) {
+        entries.push(all[i]!);
+        if (entries.length < this.#options.target.log.batchEntriesMax - 1) continue;
+        const cursor = i + 1 < all.length ? { seq, messages: i + 1 } : { seq, messages: 0 };
+        if (!(await this.#publish(entries, cursor))) return false;
+        entries = [];
+      }
+    }
+    // Frames are gathered into one batch; its cursor stands behind the last of them.
+    const lastSeq = messages.at(-1)!.seq;
+    if (entries.length > 0 && !(await this.#publish(entries, { seq: lastSeq, messages: 0 }))) return false;
+    this.#readThrough = lastSeq;
+    return true;
+  }
+
+  /** False when the cursor is not where this publisher left it. */
+  async #publish(entries: readonly LogEntry[], cursor: Cursor): Promise<boolean> {
     const { target, partition, clock } = this.#options;
     const payload = json(cursor);
     for (;;) {
@@ -178,7 +189,7 @@ export class Publisher {
         this.#cursor = cursor;
         this.#cursorSeq = outcome.firstSeq;
         this.published += entries.length;
-        return;
+        return true;
       }
       if (outcome.outcome === 'refused' && !outcome.retry) {
         throw new GroundswellError('GS_LOG', `Rows could not be published: ${outcome.cause}.`);
@@ -187,16 +198,12 @@ export class Publisher {
       const before = this.#cursorSeq;
       await this.#loadCursor().catch(unlessPassing);
       if (this.#cursorSeq !== before) {
-        if (this.#cursor.seq === cursor.seq && this.#cursor.messages === cursor.messages) {
-          this.published += entries.length;
-          return;
-        }
-        throw new GroundswellError(
-          'GS_FENCED',
-          `Another process publishes the outputs of partition ${partition}.`,
-        );
+        // At the same place it may also be the partition's old owner's doing: the messages are out either way.
+        const out = this.#cursor.seq === cursor.seq && this.#cursor.messages === cursor.messages;
+        if (out) this.published += entries.length;
+        return out;
       }
-      if (this.#stopping) return;
+      if (this.#stopping) return true;
       await sleep(clock, RETRY_MS);
     }
   }

@@ -4,15 +4,11 @@
  *
  * Source for panes: Li, Maier, Tufte, Papadimos, Tucker: No pane, no gain, SIGMOD Record 2005.
  */
-import { Packr } from 'msgpackr';
+import { ByteReader, ByteWriter } from '../core/bytes.js';
 import { addTally, copyTally, type Tally } from './tally.js';
 
-export interface StoredPanes {
-  /** [start, packed tally] of each pane; starts in panes since 1970. */
-  readonly p: [number, Uint8Array][];
-  /** Revisions above 0, as flat triples: size in panes, end in panes, revision. */
-  readonly r: number[];
-}
+/** Written by all: nothing that it does waits for anything. */
+const writer = new ByteWriter();
 
 export class Panes {
   readonly #paneMs: number;
@@ -116,42 +112,59 @@ export class Panes {
     }
   }
 
-  store(): StoredPanes {
-    const p: StoredPanes['p'] = [];
-    for (const [start, pane] of this.#byStart) {
-      const packed = pane instanceof Uint8Array ? pane : packTally(pane);
-      if (packed !== pane) this.#byStart.set(start, packed);
-      p.push([start / this.#paneMs, packed]);
+  /** All of it as bytes: panes, oldest first as they came, then revisions above 0. */
+  store(): Uint8Array {
+    for (const [start, pane] of this.#byStart)
+      if (!(pane instanceof Uint8Array)) this.#byStart.set(start, packTally(pane));
+    writer.uint(this.#byStart.size);
+    for (const [start, packed] of this.#byStart)
+      writer.uint(start / this.#paneMs).bytes(packed as Uint8Array);
+    for (const [key, revision] of this.#revisions) {
+      const [size, end] = key.split(':').map(Number) as [number, number];
+      writer.uint(size).uint(end).uint(revision);
     }
-    const r: number[] = [];
-    for (const [key, revision] of this.#revisions) r.push(...key.split(':').map(Number), revision);
-    return { p, r };
+    return writer.take();
   }
 
-  static from(stored: StoredPanes, paneMs: number): Panes {
+  /** Revisions above 0: size in panes, end in panes, revision. */
+  revisions(): [size: number, end: number, revision: number][] {
+    return [...this.#revisions].map(([key, revision]) => {
+      const [size, end] = key.split(':').map(Number) as [number, number];
+      return [size, end, revision];
+    });
+  }
+
+  static from(stored: Uint8Array, paneMs: number): Panes {
     const panes = new Panes(paneMs);
-    for (const [start, packed] of stored.p) panes.#byStart.set(start * paneMs, Uint8Array.from(packed));
-    for (let i = 0; i < stored.r.length; i += 3)
-      panes.#revisions.set(`${stored.r[i]!}:${stored.r[i + 1]!}`, stored.r[i + 2]!);
+    const reader = new ByteReader(stored);
+    for (let count = reader.uint(); count > 0; count--) {
+      const startMs = reader.uint() * paneMs;
+      panes.#byStart.set(startMs, new Uint8Array(reader.bytes()));
+    }
+    while (!reader.done) {
+      const key = `${reader.uint()}:${reader.uint()}`;
+      panes.#revisions.set(key, reader.uint());
+    }
     return panes;
   }
 }
 
-function withoutTrailingZeros(n: readonly number[]): number[] {
+/** A tally's counters, those at its end that are 0 left out; then its sketch. */
+function packTally({ n, q = [] }: Tally): Uint8Array {
   let length = n.length;
   while (length > 0 && n[length - 1] === 0) length--;
-  return n.slice(0, length);
-}
-
-const packr = new Packr({ useRecords: false });
-
-function packTally({ n, q }: Tally): Uint8Array {
-  const counters = withoutTrailingZeros(n);
-  // Of its own size: what msgpackr gives is a piece of something larger, and would keep all of it.
-  return Uint8Array.from(packr.pack(q === undefined || q.length === 0 ? [counters] : [counters, q]));
+  writer.uint(length);
+  for (let i = 0; i < length; i++) writer.int(n[i]!);
+  for (const value of q) writer.int(value);
+  return writer.take();
 }
 
 function unpackTally(packed: Uint8Array): Tally {
-  const [n, q] = packr.unpack(packed) as [number[], number[]?];
-  return q === undefined ? { n } : { n, q };
+  const reader = new ByteReader(packed);
+  const n: number[] = [];
+  for (let count = reader.uint(); count > 0; count--) n.push(reader.int());
+  if (reader.done) return { n };
+  const q: number[] = [];
+  while (!reader.done) q.push(reader.int());
+  return { n, q };
 }

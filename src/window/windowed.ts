@@ -4,7 +4,7 @@
  * the author says what a closed window means.
  */
 import { defineActor, type ActorContext, type Behaviour, type Send } from '../actor/behaviour.js';
-import { Panes, type StoredPanes } from './panes.js';
+import { Panes } from './panes.js';
 import { addTally, isZeroTally, type Tally } from './tally.js';
 
 /** A window that closed, or was corrected. */
@@ -99,9 +99,10 @@ export function windowed(spec: WindowedSpec): Behaviour {
     sends: spec.sends,
     state: () => ({ panes: new Panes(paneMs), late: new Set() }),
     store: {
-      encode: ({ panes, late }) => [panes.store(), [...late]],
+      encode: ({ panes, late }) => (late.size === 0 ? panes.store() : [panes.store(), [...late]]),
       decode(stored) {
-        const [panes, late] = stored as [StoredPanes, number[]];
+        const [panes, late] =
+          stored instanceof Uint8Array ? [stored, []] : (stored as [Uint8Array, number[]]);
         return { panes: Panes.from(panes, paneMs), late: new Set(late) };
       },
     },
@@ -111,7 +112,7 @@ export function windowed(spec: WindowedSpec): Behaviour {
         counters: spec.counters === undefined ? n : named(spec.counters, n),
         ...(q === undefined || q.length === 0 ? {} : { sketch: q }),
       })),
-      revisions: panes.store().r,
+      revisions: panes.revisions().flat(),
       late: [...late],
     }),
     messages: {
@@ -142,6 +143,8 @@ export function windowed(spec: WindowedSpec): Behaviour {
       close: closeAt,
       correct,
     },
+    // What cannot close now is lost; what comes after it closes.
+    failedTimerAgainMs: paneMs,
   });
   return behaviour as Behaviour;
 }

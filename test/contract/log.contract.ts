@@ -127,6 +127,23 @@ export function logContract(name: string, make: () => Promise<LogUnderTest>): vo
       expect((await log.last(journal))!.seq).toBe(seq);
     });
 
+    it('P1 an expectation may speak of another subject, which the batch does not write: a claim that others may take over', async () => {
+      const claim = subjects.session('p');
+      const first = await stored(log, [entry(claim, 'mine', 0)]);
+      const under = (seq: number): LogEntry => ({
+        ...entry(subjects.events(0), 'frame', seq),
+        expectSubject: claim,
+      });
+      await stored(log, [under(first), entry(subjects.events(1), 'frame')]);
+      await stored(log, [entry(subjects.events(1), 'of another')]);
+      await stored(log, [under(first), entry(subjects.events(0), 'frame')]);
+      const second = await stored(log, [entry(claim, 'another’s', first)]);
+      const before = await log.lastSeq();
+      expect((await log.append([under(first), entry(subjects.events(1), 'late')])).outcome).toBe('stale');
+      expect(await log.lastSeq()).toBe(before);
+      await stored(log, [under(second)]);
+    });
+
     it('P1 an expectation on a later message of a subject in the batch is stale: it would see its own batch', async () => {
       const outcome = await log.append([entry(journal, 'a', 0), entry(journal, 'b', 0)]);
       expect(outcome.outcome).not.toBe('committed');

@@ -257,6 +257,62 @@ describe('NatsLog', () => {
     expect(outcome).toMatchObject({ outcome: 'refused', retry: false });
   });
 
+  it('P8 says how full the stream is, what of a pattern is there, and the time by its own clock, to a producer too', async () => {
+    const subjects = freshRegion();
+    await ensureStreams(jsm, subjects, 4);
+    const log = logOf(subjects);
+    expect(await log.load(subjects.allHolds)).toMatchObject({
+      messages: 0,
+      bytes: 0,
+      bytesMax: undefined,
+      present: [],
+    });
+    await log.append([0, 2].map((p) => ({ subject: subjects.hold(p), payload: new Uint8Array(1_000) })));
+    await log.append([{ subject: subjects.events(1), payload: new Uint8Array(1_000) }]);
+    const { url, producer } = server;
+    const least = await connectNats({ url, ...producer }, 'a producer');
+    try {
+      const { engineStream: stream } = subjects;
+      const theirs = new NatsLog(least.connection, least.jsm, { stream, writer: 'w' });
+      const load = await theirs.load(subjects.allHolds);
+      expect([...load.present].sort()).toEqual([subjects.hold(0), subjects.hold(2)]);
+      expect(load.messages).toBe(3);
+      expect(load.bytes).toBeGreaterThan(3_000);
+      expect(Math.abs(load.atMs! - Date.now())).toBeLessThan(5_000);
+    } finally {
+      await least.connection.close();
+    }
+    const gone = logOf(freshRegion());
+    expect((await refusalOf(gone.load('>'))).code).toBe('GS_LOG');
+  });
+
+  it('P8 a full stream refuses for now, inputs and commits alike, and takes them again when room was made', async () => {
+    const subjects = freshRegion();
+    await ensureStreams(jsm, subjects, 4, { engineBytesMax: 64 * 1024 });
+    const log = logOf(subjects);
+    const entry = (subject: string) => ({ subject, payload: new Uint8Array(20_000) });
+    for (let i = 0; i < 3; i++)
+      expect((await log.append([entry(subjects.events(0))])).outcome).toBe('committed');
+    for (const subject of [subjects.events(0), subjects.journal(0)])
+      expect(await log.append([entry(subject)])).toMatchObject({ outcome: 'refused', retry: true });
+    expect((await log.load('none')).messages).toBe(3);
+    await log.purge(subjects.events(0), 3);
+    expect((await log.append([entry(subjects.journal(0))])).outcome).toBe('committed');
+  });
+
+  it('tells when the stream stored what is read', async () => {
+    const subjects = freshRegion();
+    await ensureStreams(jsm, subjects, 4);
+    const log = logOf(subjects);
+    const beforeMs = Date.now();
+    await log.append([{ subject: subjects.events(0), payload: new Uint8Array(1) }]);
+    const follower = await Follower.of(log, subjects.events(0), 1);
+    const [message] = await follower.next(1);
+    await follower.reader.close();
+    expect(message!.storedAtMs).toBeGreaterThanOrEqual(beforeMs - 1);
+    expect(message!.storedAtMs).toBeLessThanOrEqual(Date.now() + 1);
+  });
+
   it('P6 an append to a stream that is gone is never called committed', async () => {
     const subjects = freshRegion();
     const log = new NatsLog(connection, jsm, { stream: subjects.engineStream, writer: 'w' });
@@ -324,6 +380,21 @@ describe('ensureStreams: what may change', () => {
       expect((await configOf(subjects.sideStream)).max_age).toBe(nanos(2 * days * DAY_MS));
       expect((await configOf(subjects.engineStream)).max_age).toBe(0);
     }
+  });
+
+  it('gives the engine’s stream a limit, changes it and takes it away; what is advised counts for producers alone', async () => {
+    const subjects = freshRegion();
+    const MIB = 1024 * 1024;
+    const limits = async () => {
+      const { max_bytes, discard } = await configOf(subjects.engineStream);
+      return [max_bytes, discard, (await logOf(subjects).load('none')).bytesMax];
+    };
+    await ensureStreams(jsm, subjects, 4, { engineBytesMax: 64 * MIB });
+    expect(await limits()).toEqual([64 * MIB, 'new', 64 * MIB]);
+    await ensureStreams(jsm, subjects, 4, { engineBytesMax: 32 * MIB, engineBytesAdvised: 16 * MIB });
+    expect(await limits()).toEqual([32 * MIB, 'new', 16 * MIB]);
+    await ensureStreams(jsm, subjects, 4, { engineBytesMax: 0 });
+    expect(await limits()).toEqual([-1, 'new', 16 * MIB]);
   });
 
   it('takes a retention of seconds, of a new stream and of an old one', async () => {

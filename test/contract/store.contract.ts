@@ -1,10 +1,10 @@
 // Hunts: a snapshot whose position and states are of different commits, an actor that was forgotten and comes back, a
-// timer that no recovery finds.
+// timer that no recovery finds; a copy of a partition that is of two moments, and one that was broken off and counts.
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { actorId, type ActorId } from '../../src/core/ids.js';
 import type { ActorChange } from '../../src/partition/actor-table.js';
-import type { SnapshotStore, SnapshotUpdate } from '../../src/state/store.js';
+import type { SnapshotExport, SnapshotRecord, SnapshotStore, SnapshotUpdate } from '../../src/state/store.js';
 
 export const PARTITIONS = 4;
 
@@ -24,6 +24,36 @@ export const update = (partition: number, journalSeq: number, ...changes: ActorC
   control: bytes(`control ${journalSeq}`),
   changes: new Map(changes.map((each) => [each.id, each])),
 });
+
+export async function* bitesOf(
+  ...bites: (readonly SnapshotRecord[])[]
+): AsyncGenerator<readonly SnapshotRecord[]> {
+  for (const bite of bites) yield await Promise.resolve(bite);
+}
+
+const record = (key: string, body: string, timed = false): SnapshotRecord => [
+  actorId('cell', key),
+  bytes(body),
+  timed,
+];
+
+/** All that an export holds, and how many bites it took. */
+function exported(from: SnapshotExport | undefined): {
+  journalSeq: number;
+  control: string;
+  records: [string, string, boolean][];
+  bites: number;
+} {
+  const records: [string, string, boolean][] = [];
+  let bites = 0;
+  for (const bite of from!.bites) {
+    bites++;
+    for (const [id, body, timed] of bite) records.push([id, textOf(body)!, timed]);
+  }
+  from!.close();
+  const { journalSeq, control } = from!.position;
+  return { journalSeq, control: textOf(control)!, records: records.sort(), bites };
+}
 
 /** What every store holds. `make` gives an empty one for `PARTITIONS` partitions. */
 export function storeContract(
@@ -135,6 +165,127 @@ export function storeContract(
         Array.from({ length: 20 }, (_, i) => store.write([update(0, i + 1, change('a', `${i + 1}`))])),
       );
       expect([read(0, 'a'), store.position(0)!.journalSeq]).toEqual(['20', 20]);
+    });
+
+    describe('export', () => {
+      it('gives nothing of a partition that is not known', () => {
+        expect(store.export(0)).toBeUndefined();
+      });
+
+      it('gives all records with their position, those with timers marked', async () => {
+        await store.write([
+          update(0, 7, change('a', 'A', true), change('b', 'B'), change('c', 'C', true), change('d', '')),
+          update(1, 8, change('e', 'E')),
+        ]);
+        expect(exported(store.export(0))).toEqual({
+          journalSeq: 7,
+          control: 'control 7',
+          records: [
+            ['cell/a', 'A', true],
+            ['cell/b', 'B', false],
+            ['cell/c', 'C', true],
+            ['cell/d', '', false],
+          ],
+          bites: 1,
+        });
+      });
+
+      it('P5 is of one moment, whatever is written, cleared or imported while it is read', async () => {
+        const many = Array.from({ length: 5_000 }, (_, i) => change(`k${i}`, 'before', i % 3 === 0));
+        await store.write([update(2, 1, ...many)]);
+        const first = store.export(2)!;
+        const second = store.export(2)!;
+        const walk = first.bites[Symbol.iterator]();
+        expect(walk.next().done).toBe(false);
+        await store.write([
+          update(2, 2, ...many.map(({ id }) => ({ id, bytes: bytes('after'), timed: false }))),
+        ]);
+        await store.write([update(2, 3, change('k1', undefined), change('new', 'after'))]);
+        let rest = 0;
+        for (let bite = walk.next(); bite.done !== true; bite = walk.next()) {
+          for (const [, body] of bite.value) expect(textOf(body)).toBe('before');
+          rest++;
+        }
+        first.close();
+        expect(rest).toBeGreaterThan(1);
+        await store.clear(2);
+        const { journalSeq, records } = exported(second);
+        expect(journalSeq).toBe(1);
+        expect(records).toHaveLength(5_000);
+        expect(records.filter(([, body]) => body !== 'before')).toEqual([]);
+        expect(records.filter(([, , hasTimers]) => hasTimers)).toHaveLength(1_667);
+      });
+
+      it('may be closed early, and twice', async () => {
+        await store.write([update(0, 1, change('a', 'A'))]);
+        const one = store.export(0)!;
+        one.close();
+        one.close();
+        expect(exported(store.export(0)).records).toHaveLength(1);
+      });
+    });
+
+    describe('import', () => {
+      const position = { journalSeq: 30, control: bytes('control 30') };
+
+      it('replaces all that was known of the partition, and nothing else', async () => {
+        await store.write([
+          update(0, 1, change('old', 'old', true), change('both', 'old', true)),
+          update(1, 2, change('other', 'other', true)),
+        ]);
+        await store.import(0, position, bitesOf([record('both', 'new')], [], [record('x', 'X', true)]));
+        expect([read(0, 'old'), read(0, 'both'), read(0, 'x')]).toEqual([undefined, 'new', 'X']);
+        expect(timed(0)).toEqual([['cell/x', 'X']]);
+        expect(store.position(0)!.journalSeq).toBe(30);
+        expect(textOf(store.position(0)!.control)).toBe('control 30');
+        expect([read(1, 'other'), store.position(1)!.journalSeq]).toEqual(['other', 2]);
+      });
+
+      it('P5 that is broken off leaves a partition that nothing is known of', async () => {
+        await store.write([update(0, 1, change('old', 'old'))]);
+        async function* broken(): AsyncGenerator<readonly SnapshotRecord[]> {
+          yield Array.from({ length: 5_000 }, (_, i) => record(`k${i}`, 'half'));
+          await Promise.resolve();
+          throw new Error('the source broke off');
+        }
+        await expect(store.import(0, position, broken())).rejects.toThrow('the source broke off');
+        expect([store.position(0), store.export(0), read(0, 'old')]).toEqual([
+          undefined,
+          undefined,
+          undefined,
+        ]);
+        await store.import(0, position, bitesOf([record('x', 'X')]));
+        expect(exported(store.export(0)).records).toEqual([['cell/x', 'X', false]]);
+      });
+
+      it('takes what another store exports: the same comes out again', async () => {
+        const many = Array.from({ length: 3_000 }, (_, i) => change(`k${i}`, `state ${i}`, i % 7 === 0));
+        await store.write([update(1, 5, ...many)]);
+        const from = store.export(1)!;
+        async function* bites(): AsyncGenerator<readonly SnapshotRecord[]> {
+          for (const bite of from.bites) yield await Promise.resolve(bite);
+        }
+        await store.import(3, from.position, bites());
+        from.close();
+        expect(exported(store.export(3))).toEqual(exported(store.export(1)));
+      });
+
+      it('is written on after it', async () => {
+        await store.import(0, position, bitesOf([record('a', 'A', true)]));
+        await store.write([update(0, 31, change('a', 'A2'), change('b', 'B', true))]);
+        expect(exported(store.export(0)).records).toEqual([
+          ['cell/a', 'A2', false],
+          ['cell/b', 'B', true],
+        ]);
+      });
+    });
+
+    it('clear forgets a partition, and no other', async () => {
+      await store.write([update(0, 1, change('a', 'A', true)), update(1, 2, change('a', 'A', true))]);
+      await store.clear(0);
+      await store.clear(2);
+      expect([read(0, 'a'), store.position(0), timed(0)]).toEqual([undefined, undefined, []]);
+      expect([read(1, 'a'), store.position(1)?.journalSeq, timed(1).length]).toEqual(['A', 2, 1]);
     });
 
     it('P5 any run of writes leaves what plain maps would hold', async () => {

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { CompletedCommand } from '../../src/cli/completion-scripts.js';
 import { Sandbox, type Ended } from '../support/cli.js';
 import { until } from '../support/until.js';
-import { cell, events, FakeNode, frame, report, row, T0 } from '../unit/cli/fake-node.js';
+import { cell, events, FakeNode, frame, member, report, row, T0 } from '../unit/cli/fake-node.js';
 
 const sandbox = new Sandbox();
 let node: FakeNode;
@@ -39,7 +39,11 @@ beforeAll(async () => {
   };
   const actor = { id: 'cell/9q8yyk', type: 'cell', key: '9q8yyk', stage: 1, partition: 0 };
   node
-    .json('/v1/status', report())
+    .json(
+      '/v1/status',
+      report({ nodes: [member(), member({ id: 'b', name: 'sf-2', self: false, owned: [] })] }),
+    )
+    .json('/v1/nodes/sf-2/drain', { id: 'b', name: 'sf-2', draining: true })
     .json('/readyz', { ready: true, reasons: [] })
     .json('/v1/features/cell/9q8yyk', { ...features, live: { open: 1 }, history: [row()] })
     .json('/v1/top', { watermark: T0, cells: [cell()] })
@@ -102,6 +106,7 @@ const RECIPES: Readonly<Record<string, () => Recipe>> = {
   watch: () => ({ instead: { '30s': '1s' }, shows: /cell\/9q8yyk/ }),
   get: () => ({ shows: /cell\/9q8yyk in sf/ }),
   inspect: () => ({ shows: /^cell\/9q8yyk$/m }),
+  drain: () => ({ instead: { '7380': String(node.port) }, shows: /sf-2 owns nothing any more/ }),
   'dead list': () => ({ shows: /1041.*outside_region/ }),
   'dead show': () => ({ shows: /dead letter 1041/ }),
   replay: () => ({

@@ -11,6 +11,8 @@ import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect, type Msg, type NatsConnection } from 'nats';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { connectNats, ensureStreams } from '../../src/log/nats/connect.js';
+import { bucketStream, bucketSubject, ensureLeases } from '../../src/log/nats/lease-bucket.js';
+import { NatsLeases } from '../../src/log/nats/nats-leases.js';
 import { NatsLog } from '../../src/log/nats/nats-log.js';
 import { locateNatsServer, WAYS } from '../../src/log/nats/server/locate.js';
 import { releaseWay } from '../../src/log/nats/server/release.js';
@@ -154,6 +156,32 @@ describe('one server', () => {
     const entries = [subjects.journal(0), subjects.out(0)].map((subject) => ({ subject, payload: bytes }));
     expect(await log.append(entries)).toMatchObject({ outcome: 'committed', firstSeq: 1 });
     expect(connection.info!.max_payload).toBe(8 * 1024 * 1024);
+  });
+
+  it('lets the engine keep leases, and nobody else write or hear them', async () => {
+    const { url } = await start('single.conf', 'leases', {});
+    const { connection, jsm } = await connectNats(
+      { url, user: 'groundswell', password: PASSWORDS.NATS_ENGINE_PASSWORD },
+      'test',
+    );
+    connections.push(connection);
+    await ensureLeases(jsm, subjects);
+    const { nodesBucket } = subjects;
+    const leases = new NatsLeases(connection, jsm, { bucket: nodesBucket });
+    const told: string[] = [];
+    const watch = await leases.watch((change) => told.push(change.kind));
+    expect(await leases.write({ name: 'a', value: bytes, ttlMs: 60_000 })).toMatchObject({ seq: 1 });
+    expect((await leases.list()).map(({ name }) => name)).toEqual(['a']);
+    await leases.remove('a');
+    await until('all is told', () => told.length === 2);
+    await watch.close();
+    for (const user of ['producer', 'analyst']) {
+      const other = await as(url, user);
+      const heard = other.subscribe(bucketSubject(nodesBucket, '>'), { callback: () => undefined });
+      expect(String(await heard.closed)).toMatch(/permissions violation/i);
+      await expect(other.request(bucketSubject(nodesBucket, 'a'), bytes, { timeout: 500 })).rejects.toThrow();
+    }
+    expect((await jsm.streams.info(bucketStream(nodesBucket))).state.last_seq).toBe(2);
   });
 
   it('lets nobody in without a password', async () => {

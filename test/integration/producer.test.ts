@@ -6,7 +6,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import ts from 'typescript';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { openProducer, type EventProducer } from '../../src/index.js';
 import { decodeEventFrame } from '../../src/partition/frame.js';
 import { differenceFromTruth } from '../support/against-truth.js';
@@ -233,6 +233,50 @@ describe('a live producer', () => {
     },
     TEST_MS,
   );
+
+  it('P1: opened twice at the same time, the older one is told that it is fenced off; nothing that was delivered is lost', async () => {
+    const event = (n: number): RawEvent => ({
+      type: 'session.opened',
+      riderId: `r-${n % 5}`,
+      ...at(CELLS[0]),
+      ts: Date.now(),
+      n,
+    });
+    const older = await openProducer({ ...region.target, id: 'twice' });
+    for (let n = 0; n < 20; n++) await older.send(event(n));
+    const younger = await openProducer({ ...region.target, id: 'twice' });
+    await expect(older.send(event(100))).rejects.toMatchObject({ code: 'GS_FENCED' });
+    expect(() => older.offer(event(101))).toThrow(/opened again/);
+    for (let n = 20; n < 40; n++) await younger.send(event(n));
+    expect(await orderIn('twice')).toEqual({ events: 40, outOfOrder: 0 });
+    await expect(older.close()).rejects.toMatchObject({ code: 'GS_FENCED' });
+    await younger.close();
+  });
+
+  it('refuses events of a time that has not come, by the clock of the region and not of its machine', async () => {
+    const machine = vi.spyOn(Date, 'now');
+    const real = (): number => performance.timeOrigin + performance.now();
+    try {
+      machine.mockImplementation(() => Math.floor(real() + 60 * MINUTE));
+      const producer = await openProducer({ ...region.target, id: 'ahead' });
+      const of = (ts: number): RawEvent => ({ type: 'session.opened', riderId: 'r-a', ...at(CELLS[0]), ts });
+      expect(await producer.send(of(Date.now()))).toMatchObject({
+        outcome: 'refused',
+        reason: 'clock_ahead',
+        field: 'ts',
+      });
+      expect(await producer.send(of(Date.now() - 60 * MINUTE))).toEqual({ outcome: 'delivered' });
+      await until('it has told what time it is', async () => {
+        const last = await region.log.last(region.subjects.events(0));
+        return last !== undefined && decodeEventFrame(last.payload).producer === 'ahead';
+      });
+      const { payload } = (await region.log.last(region.subjects.events(0)))!;
+      expect(decodeEventFrame(payload).watermarkMs).toBeLessThan(real() + 1_000);
+      await producer.close();
+    } finally {
+      machine.mockRestore();
+    }
+  });
 
   it('moves the region’s time in all partitions while nothing comes', async () => {
     const producer = await openProducer({ ...region.target, id: 'quiet' });

@@ -90,9 +90,9 @@ describe('P3: exactly-once effect', () => {
     await first.send(handMade());
     const untilMs = await first.end();
     await engine.results(untilMs);
-    const before = await log.lastSeq();
     const second = engine.producer();
     await second.producer.resume();
+    const before = await log.lastSeq();
     expect(second.producer.ended).toBe(true);
     await second.send(handMade());
     await second.end();

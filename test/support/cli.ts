@@ -57,9 +57,10 @@ export class Sandbox {
     args: readonly string[],
     env: NodeJS.ProcessEnv = {},
     main = MAIN,
+    cwd = ROOT,
   ): { child: ChildProcess; ended: Promise<Ended>; stderr: () => string } {
     const child = spawn(process.execPath, [main, ...args], {
-      cwd: ROOT,
+      cwd,
       env: { ...process.env, NATS_URL: undefined, TMPDIR: this.temporary, NO_COLOR: '1', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });

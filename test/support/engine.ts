@@ -13,7 +13,7 @@ import type { Log } from '../../src/log/log.js';
 import { MemoryLog } from '../../src/log/memory/memory-log.js';
 import { Subjects } from '../../src/log/subjects.js';
 import { loadLinearModel } from '../../src/model/load.js';
-import { Node, type NodeLimits } from '../../src/node/node.js';
+import { Node, type MembershipOptions, type NodeLimits } from '../../src/node/node.js';
 import { decodeOutput, type Progress, type SideOutput } from '../../src/partition/output.js';
 import { OutputReader, sumCounter } from '../../src/serve/output-reader.js';
 import { MemoryStore } from '../../src/state/memory/memory-store.js';
@@ -46,6 +46,8 @@ export interface EngineOptions extends Settings {
   readonly clock?: Clock;
   /** Name of the node's writer: no two nodes share one. */
   readonly writer?: string;
+  /** Other nodes of the region; without it, the node is alone. */
+  readonly membership?: MembershipOptions;
 }
 
 /** All that the world was told. */
@@ -104,6 +106,7 @@ export class Engine {
       },
       // A commit with every turn, as many places to break as there can be.
       limits: { commitEveryMs: 0, snapshotEveryMs: 0, ...options.limits },
+      ...(options.membership === undefined ? {} : { membership: options.membership }),
       onRetry: (cause) => this.retries.push(cause),
     });
   }

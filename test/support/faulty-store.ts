@@ -2,7 +2,13 @@
 import type { ActorSource } from '../../src/partition/actor-table.js';
 import type { ActorId } from '../../src/core/ids.js';
 import { MemoryStore } from '../../src/state/memory/memory-store.js';
-import type { SnapshotPosition, SnapshotStore, SnapshotUpdate } from '../../src/state/store.js';
+import type {
+  SnapshotExport,
+  SnapshotPosition,
+  SnapshotRecord,
+  SnapshotStore,
+  SnapshotUpdate,
+} from '../../src/state/store.js';
 
 export interface FaultyStoreOptions {
   /** Awaited before the n-th write is done: a lag, a rejection is a failure. */
@@ -43,6 +49,23 @@ export class FaultyStore implements SnapshotStore {
     await this.#options.before?.(this.#started++, updates);
     if (this.#dead) return new Promise(() => undefined);
     this.#apply(updates);
+  }
+
+  export(partition: number): SnapshotExport | undefined {
+    return this.#inner.export(partition);
+  }
+
+  async import(
+    partition: number,
+    position: SnapshotPosition,
+    records: AsyncIterable<readonly SnapshotRecord[]>,
+  ): Promise<void> {
+    if (this.#dead) return new Promise(() => undefined);
+    await this.#inner.import(partition, position, records);
+  }
+
+  clear(partition: number): Promise<void> {
+    return this.#dead ? new Promise(() => undefined) : this.#inner.clear(partition);
   }
 
   sizeBytes(): number {

@@ -14,7 +14,10 @@ import { NatsLog } from '../../src/log/nats/nats-log.js';
 import { startEmbeddedServer, type EmbeddedServer } from '../../src/log/nats/server/embedded.js';
 import { locateNatsServer, WAYS } from '../../src/log/nats/server/locate.js';
 import { releaseWay } from '../../src/log/nats/server/release.js';
+import type { Log } from '../../src/log/log.js';
+import type { StreamSettings } from '../../src/log/nats/streams.js';
 import { Subjects } from '../../src/log/subjects.js';
+import { InputHold } from '../../src/node/input-hold.js';
 import { Node } from '../../src/node/node.js';
 import type { SideOutput } from '../../src/partition/output.js';
 import { OutputReader, sumCounter } from '../../src/serve/output-reader.js';
@@ -28,6 +31,16 @@ export interface Said {
   readonly count: (name: string) => number;
 }
 
+export interface RealRegionOptions {
+  readonly streams?: StreamSettings;
+  /** Most events in one frame. */
+  readonly frameEvents?: number;
+  /** The node's log, made of the real one. */
+  readonly nodeLog?: (log: NatsLog) => Log;
+  /** Producers are asked to wait when more input messages than this wait in a partition. */
+  readonly lagMessagesMax?: number;
+}
+
 export class RealRegion {
   readonly config: RegionConfig;
   readonly registry: Registry;
@@ -37,24 +50,37 @@ export class RealRegion {
   node!: Node;
   #connected!: Awaited<ReturnType<typeof connectNats>>;
   readonly #binary: string;
+  readonly #options: RealRegionOptions;
+  /** Reasons for which commits were tried again. */
+  readonly retries: string[] = [];
   #closing: (() => Promise<unknown>)[] = [];
 
-  static async open(partitions = 4): Promise<RealRegion> {
+  static async open(partitions = 4, options: RealRegionOptions = {}): Promise<RealRegion> {
     const { path } = await locateNatsServer({ ways: WAYS.filter((way) => way !== releaseWay) });
-    const { config, registry } = await loadEngineConfig({ region: 'sf', partitions });
+    const { config: loaded, registry } = await loadEngineConfig({ region: 'sf', partitions });
+    const { frameEvents = loaded.limits.frameEvents } = options;
+    const config = { ...loaded, limits: { ...loaded.limits, frameEvents } };
     const dataDir = await mkdtemp(join(tmpdir(), 'gs-region-'));
-    const region = new RealRegion(config, registry, dataDir, path);
+    const region = new RealRegion(config, registry, dataDir, path, options);
     region.server = await startEmbeddedServer({ dataDir, binary: path, clock: systemClock });
     region.#connected = await connectNats(region.server, 'a node of the tests');
     await ensureStreams(region.#connected.jsm, region.subjects, partitions, {
       ingest: { historyMs: config.historyMs, bytesMax: 64 * 1024 * 1024 },
+      ...options.streams,
       metadata: { [CARD_KEY]: cardOf(config, registry) },
     });
     await region.startNode();
     return region;
   }
 
-  private constructor(config: RegionConfig, registry: Registry, dataDir: string, binary: string) {
+  private constructor(
+    config: RegionConfig,
+    registry: Registry,
+    dataDir: string,
+    binary: string,
+    options: RealRegionOptions,
+  ) {
+    this.#options = options;
     this.config = config;
     this.registry = registry;
     this.subjects = new Subjects(config.name);
@@ -81,8 +107,10 @@ export class RealRegion {
     const { config, registry, subjects } = this;
     const { partitions } = config;
     const store = await LmdbStore.open(join(this.dataDir, 'snapshots'), { region: config.name, partitions });
+    const { nodeLog = (log) => log, lagMessagesMax } = this.#options;
+    const { log } = this;
     this.node = new Node({
-      log: this.log,
+      log: nodeLog(log),
       store,
       subjects,
       clock: systemClock,
@@ -90,12 +118,31 @@ export class RealRegion {
       partitions,
       partition: {
         writer: randomUUID(),
-        time: { outOfOrderBoundMs: config.outOfOrderBoundMs, idleTimeoutMs: config.idleTimeoutMs },
+        time: {
+          outOfOrderBoundMs: config.outOfOrderBoundMs,
+          idleTimeoutMs: config.idleTimeoutMs,
+          clockToleranceMs: config.clockToleranceMs,
+        },
         paneMs: MINUTE,
         duplicateWindowMs: config.duplicateWindowMs,
       },
+      onRetry: (cause) => this.retries.push(cause),
     });
     const { node } = this;
+    if (lagMessagesMax !== undefined) {
+      const lags = () => node.status().partitions;
+      const hold = new InputHold({
+        log,
+        subjects,
+        clock: systemClock,
+        partitions,
+        lagMessagesMax,
+        lags,
+        lookEveryMs: 100,
+      });
+      hold.start();
+      this.#closing.push(() => hold.stop());
+    }
     this.#closing.push(
       () => node.stop(),
       () => store.close(),

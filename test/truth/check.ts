@@ -38,6 +38,7 @@ function read(args: string[]) {
       levels: { type: 'string' },
       windows: { type: 'string' },
       'presence-ms': { type: 'string', default: '300000' },
+      until: { type: 'string' },
       json: { type: 'boolean', default: false },
     },
   });
@@ -57,6 +58,10 @@ function read(args: string[]) {
   if (!Number.isSafeInteger(presenceMs) || presenceMs <= 0) {
     throw new UsageError('--presence-ms is a positive whole number');
   }
+  const untilMs = values.until === undefined ? undefined : Number(values.until);
+  if (untilMs !== undefined && !Number.isSafeInteger(untilMs)) {
+    throw new UsageError('--until is a whole number of ms');
+  }
   return {
     rowsFile,
     source,
@@ -65,6 +70,7 @@ function read(args: string[]) {
     presenceMs,
     levels: chosen(values.levels, LEVELS, 'level'),
     windows: chosen(values.windows, WINDOWS, 'window'),
+    ...(untilMs === undefined ? {} : { until: { untilMs } }),
     json: values.json,
   };
 }
@@ -94,7 +100,7 @@ function summary(c: Comparison): string {
 }
 
 async function main(args: string[]): Promise<number> {
-  const { rowsFile, source, region, cover, presenceMs, levels, windows, json } = read(args);
+  const { rowsFile, source, region, cover, presenceMs, levels, windows, until = {}, json } = read(args);
   for (const file of [rowsFile, 'events' in source ? source.events : source.file]) {
     await access(file).catch(() => {
       throw new UsageError(`cannot read ${file}`);
@@ -104,7 +110,7 @@ async function main(args: string[]): Promise<number> {
   const truth = await computeTruth({ ...source, cover, region, presenceMs, levels, windows });
   try {
     const computed = performance.now();
-    const comparison = await compareRows({ rowsFile, truth, levels, windows, region });
+    const comparison = await compareRows({ rowsFile, truth, levels, windows, region, ...until });
     const seconds = {
       truth: (computed - begun) / 1000,
       comparison: (performance.now() - computed) / 1000,

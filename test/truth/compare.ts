@@ -57,6 +57,8 @@ export interface CompareOptions {
   /** Default: all that the truth has. */
   levels?: readonly Level[];
   windows?: readonly WindowName[];
+  /** Only windows that end by then, event time ms: of a stream that goes on. */
+  untilMs?: number;
   /** Longest list of examples in the answer. Default 1,000. */
   limit?: number;
 }
@@ -77,7 +79,7 @@ const quoted = (names: readonly string[]) => names.map((name) => `'${name}'`).jo
 const SAME_ROW = 'ON t.level = g.level AND t.key = g.key AND t."window" = g."window" AND t.start = g.start';
 
 export async function compareRows(options: CompareOptions): Promise<Comparison> {
-  const { truth, region, rowsFile, limit = 1_000 } = options;
+  const { truth, region, rowsFile, untilMs, limit = 1_000 } = options;
   const levels = options.levels ?? truth.levels;
   const windows = options.windows ?? truth.windows;
   const unknown = [
@@ -87,7 +89,8 @@ export async function compareRows(options: CompareOptions): Promise<Comparison> 
   if (unknown.length > 0) throw new Error(`the truth was not computed for ${unknown.join(', ')}`);
   if (truth.region !== region) throw new Error(`the truth is of region ${truth.region}, not of ${region}`);
 
-  const asked = `level IN (${quoted(levels)}) AND "window" IN (${quoted(windows)})`;
+  const ended = untilMs === undefined ? '' : ` AND "end" <= ${BigInt(untilMs)}`;
+  const asked = `level IN (${quoted(levels)}) AND "window" IN (${quoted(windows)})${ended}`;
   const { connection } = truth;
   await connection.run('SET VARIABLE rows_file = $rowsFile', { rowsFile });
   await connection.run(`

@@ -20,6 +20,7 @@ import { EVENT_TYPES, REFUSAL_REASONS } from '../../src/ingest/event.js';
 import { parseMapping } from '../../src/ingest/mapping.js';
 import * as publicDoor from '../../src/index.js';
 import { Subjects } from '../../src/log/subjects.js';
+import { decodeRecord, encodeRecord } from '../../src/node/membership/record.js';
 import { encodeEventFrame } from '../../src/partition/frame.js';
 import { Partition } from '../../src/partition/partition.js';
 import { rowsOf } from '../../src/partition/row-block.js';
@@ -216,10 +217,13 @@ describe('examples', () => {
     expect(read('README.md')).toContain(new Subjects('sf').aggregate(row.window, row.level, row.key));
   });
 
-  it('the event and the surge message of the protocol are such', () => {
-    const [event, surge, ...rest] = json('docs/PROTOCOL.md');
+  it('the event, the lease and the surge message of the protocol are such', () => {
+    const [event, lease, surge, ...rest] = json('docs/PROTOCOL.md');
     const checker = new EventChecker({ cover: new Cover(['9q8y']), nowMs: () => Date.UTC(2027, 0, 1) });
     expect(checker.check(event)).toMatchObject({ outcome: 'accepted' });
+    const decoded = decodeRecord(new TextEncoder().encode(JSON.stringify(lease)));
+    if (decoded.kind !== 'record') throw new Error(decoded.why);
+    expect(JSON.parse(new TextDecoder().decode(encodeRecord(decoded.record)))).toEqual(lease);
     expect(surgeSchema.parse(surge)).toEqual(surgeOf(rowSchema.parse(json('README.md')[0]) as Row));
     expect(rest).toEqual([]);
   });

@@ -75,6 +75,7 @@ const VENDORS: Readonly<Record<string, readonly string[]>> = {
   zod: [
     'src/core/config-file.ts',
     'src/model/linear.ts',
+    'src/node/membership/record.ts',
     'src/ingest/event.ts',
     'src/ingest/mapping.ts',
     'src/ingest/region.ts',
@@ -104,6 +105,8 @@ const MACHINE = [
   'src/log/nats/',
   'src/state/lmdb/',
   'src/node/data-folder.ts',
+  // Breaks off handlers that do not return.
+  'src/node/handler-guard.ts',
   'src/ingest/file-bytes.ts',
   'src/ingest/region.ts',
   // A name for its batches.
@@ -124,7 +127,13 @@ const IMPURE: readonly { readonly what: RegExp; readonly where: readonly string[
   // Names that no two processes share, and the embedded server's password.
   {
     what: /^random(UUID|Bytes|Int)$/,
-    where: ['src/cli/engine.ts', 'src/cli/running-node.ts', 'src/log/nats/server/', 'src/producer.ts'],
+    where: [
+      'src/cli/engine.ts',
+      'src/cli/region-access.ts',
+      'src/cli/running-node.ts',
+      'src/log/nats/server/',
+      'src/producer.ts',
+    ],
   },
 ];
 

@@ -1,13 +1,18 @@
 /** A log in memory: for unit and simulation tests. Passes the same suite as the NATS one. */
+import type { Gauge, StreamLoad } from '../gauge.js';
 import { messageMatches } from './match.js';
 import type { AppendOutcome, Log, LogEntry, LogMessage, LogReader } from '../log.js';
 
 export interface MemoryLogOptions {
   readonly payloadBytesMax?: number;
+  /** Beyond that nothing is taken; without it there is no limit. Counts payloads alone. */
+  readonly bytesMax?: number;
 }
 
-export class MemoryLog implements Log {
+export class MemoryLog implements Log, Gauge {
   readonly payloadBytesMax: number;
+  readonly #bytesMax: number | undefined;
+  #bytes = 0;
   readonly batchEntriesMax = 1_000;
   readonly #messages: LogMessage[] = [];
   readonly #lastBySubject = new Map<string, LogMessage>();
@@ -16,6 +21,7 @@ export class MemoryLog implements Log {
 
   constructor(options: MemoryLogOptions = {}) {
     this.payloadBytesMax = options.payloadBytesMax ?? 1024 * 1024;
+    this.#bytesMax = options.bytesMax;
   }
 
   append(entries: readonly LogEntry[]): Promise<AppendOutcome> {
@@ -32,7 +38,7 @@ export class MemoryLog implements Log {
       };
     }
     const written = new Set<string>();
-    for (const { subject, payload, expectLastSeq } of entries) {
+    for (const { subject, payload, expectLastSeq, expectSubject = subject } of entries) {
       if (payload.byteLength > this.payloadBytesMax) {
         return {
           outcome: 'refused',
@@ -40,12 +46,16 @@ export class MemoryLog implements Log {
           retry: false,
         };
       }
-      const lastSeq = this.#lastBySubject.get(subject)?.seq ?? 0;
-      if (expectLastSeq !== undefined && (lastSeq !== expectLastSeq || written.has(subject))) {
-        return { outcome: 'stale', cause: `wrong last sequence: ${lastSeq} on ${subject}` };
+      const lastSeq = this.#lastBySubject.get(expectSubject)?.seq ?? 0;
+      if (expectLastSeq !== undefined && (lastSeq !== expectLastSeq || written.has(expectSubject))) {
+        return { outcome: 'stale', cause: `wrong last sequence: ${lastSeq} on ${expectSubject}` };
       }
       written.add(subject);
     }
+    const bytes = bytesOf(entries);
+    if (this.#bytesMax !== undefined && this.#bytes + bytes > this.#bytesMax)
+      return { outcome: 'refused', cause: 'maximum bytes exceeded', retry: true };
+    this.#bytes += bytes;
     const firstSeq = this.#seq + 1;
     for (const { subject, payload } of entries) {
       const message = { subject, payload: new Uint8Array(payload), seq: ++this.#seq };
@@ -79,6 +89,7 @@ export class MemoryLog implements Log {
   purge(subject: string, belowSeq: number): Promise<void> {
     const kept = this.#messages.filter((m) => !messageMatches(subject, m.subject) || m.seq >= belowSeq);
     this.#messages.splice(0, this.#messages.length, ...kept);
+    this.#bytes = bytesOf(kept);
     for (const [key, last] of this.#lastBySubject) {
       if (messageMatches(subject, key) && last.seq < belowSeq) this.#lastBySubject.delete(key);
     }
@@ -87,6 +98,16 @@ export class MemoryLog implements Log {
 
   lastSeq(): Promise<number> {
     return Promise.resolve(this.#seq);
+  }
+
+  load(pattern: string): Promise<StreamLoad> {
+    return Promise.resolve({
+      messages: this.#messages.length,
+      bytes: this.#bytes,
+      bytesMax: this.#bytesMax,
+      present: [...this.#lastBySubject.keys()].filter((subject) => messageMatches(pattern, subject)),
+      atMs: undefined,
+    });
   }
 }
 
@@ -151,6 +172,10 @@ class MemoryReader implements LogReader {
       if (messageMatches(this.#subject, this.#messages[i]!.subject)) yield this.#messages[i]!;
     }
   }
+}
+
+function bytesOf(list: readonly { readonly payload: Uint8Array }[]): number {
+  return list.reduce((sum, { payload }) => sum + payload.byteLength, 0);
 }
 
 /** Place of the first message with a sequence at or after the given one: sequences ascend, so by bisection. */

@@ -52,6 +52,8 @@ function headersOf(id: string, index: number, entry: LogEntry, commit: boolean):
   if (commit) h.set('Nats-Batch-Commit', '1');
   if (entry.expectLastSeq !== undefined)
     h.set('Nats-Expected-Last-Subject-Sequence', String(entry.expectLastSeq));
+  if (entry.expectSubject !== undefined)
+    h.set('Nats-Expected-Last-Subject-Sequence-Subject', entry.expectSubject);
   return h;
 }
 

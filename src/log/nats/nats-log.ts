@@ -1,13 +1,15 @@
 /** The log on NATS JetStream: one stream. Batches go out by `batch.ts`, reads come in by `nats-reader.ts`. */
-import type { JetStreamManager, MsgRequest } from '@nats-io/jetstream';
+import type { JetStreamManager, MsgRequest, StreamInfo } from '@nats-io/jetstream';
 import type { NatsConnection } from 'nats';
 import { sleep, systemClock, type Clock } from '../../core/clock.js';
 import { GroundswellError, messageOf } from '../../core/errors.js';
 import type { AppendOutcome, Log, LogEntry, LogMessage, LogReader } from '../log.js';
+import type { Gauge, StreamLoad } from '../gauge.js';
 import { apiFailureOf } from './api-error.js';
 import { publishBatch } from './batch.js';
 import { ConnectionWatch, LOST } from './connection-watch.js';
 import { NatsReader } from './nats-reader.js';
+import { bytesMaxOf } from './streams.js';
 
 export interface NatsLogOptions {
   readonly stream: string;
@@ -27,7 +29,7 @@ const ACK_TIMEOUT_MS = 10_000;
 const ASK_TIMEOUT_MS = 20_000;
 const ASK_AGAIN_MS = 250;
 
-export class NatsLog implements Log {
+export class NatsLog implements Log, Gauge {
   readonly payloadBytesMax: number;
   readonly batchEntriesMax = 1_000;
   readonly #connection: NatsConnection;
@@ -105,6 +107,20 @@ export class NatsLog implements Log {
     return state.last_seq;
   }
 
+  async load(pattern: string): Promise<StreamLoad> {
+    const { stream } = this.#options;
+    const what = `How full ${stream} is could not be asked`;
+    if (!this.#watch.connected)
+      throw new GroundswellError('GS_LOG', `${what}: no connection to nats-server.`);
+    try {
+      const info = await this.#watch.untilLost(this.#jsm.streams.info(stream, { subjects_filter: pattern }));
+      if (info === LOST) throw new Error('the connection to nats-server was lost');
+      return loadOf(info);
+    } catch (error) {
+      throw new GroundswellError('GS_LOG', `${what}: ${messageOf(error)}.`, { cause: error });
+    }
+  }
+
   /** Through the stream's leader: a direct get from a follower may not see the last acknowledged append. */
   async #message(query: MsgRequest, what: string): Promise<LogMessage | undefined> {
     const message = await this.#ask(`${what} could not be read`, () =>
@@ -138,4 +154,16 @@ export class NatsLog implements Log {
     const code = apiFailureOf(cause) === 'no-stream' ? 'GS_STREAM_LOST' : 'GS_LOG';
     throw new GroundswellError(code, `${what}: ${messageOf(cause)}.`, { cause });
   }
+}
+
+function loadOf(info: StreamInfo & { readonly ts?: string }): StreamLoad {
+  const { state, config, ts } = info;
+  const atMs = ts === undefined ? Number.NaN : Date.parse(ts);
+  return {
+    messages: state.messages,
+    bytes: state.bytes,
+    bytesMax: bytesMaxOf(config),
+    present: Object.keys(state.subjects ?? {}),
+    atMs: Number.isNaN(atMs) ? undefined : atMs,
+  };
 }

@@ -167,12 +167,12 @@ export class OrderedConsumer {
       },
       {
         room: () => this.#receiver.room(),
-        message: ({ subject, data }, { streamSeq, pending }) => {
+        message: ({ subject, data }, { streamSeq, storedAtMs, pending }) => {
           this.#failures = 0;
           this.#nextSeq = streamSeq + 1;
           this.#hasRead = true;
           this.pending = pending;
-          this.#receiver.received({ subject, seq: streamSeq, payload: data });
+          this.#receiver.received({ subject, seq: streamSeq, payload: data, storedAtMs });
         },
         broken: (cause) => {
           this.#drop();

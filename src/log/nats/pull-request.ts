@@ -35,6 +35,8 @@ export interface Delivery {
   readonly streamSeq: number;
   /** Position among all that the consumer has delivered, from 1. */
   readonly consumerSeq: number;
+  /** When the stream stored the message, ms UTC by the server's clock. */
+  readonly storedAtMs: number;
   /** Messages that the consumer has yet to deliver. */
   readonly pending: number;
 }
@@ -124,6 +126,7 @@ export function deliveryOf(reply: string | undefined): Delivery | undefined {
   return {
     streamSeq: Number(words[at]),
     consumerSeq: Number(words[at + 1]),
+    storedAtMs: Math.floor(Number(words[at + 2]) / 1e6),
     pending: Number(words[at + 3]),
   };
 }

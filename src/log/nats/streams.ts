@@ -21,6 +21,13 @@ export const STREAM_FORMAT = 1;
 export interface StreamSettings {
   /** Copies of each stream in a cluster: 1, 3 or 5. */
   readonly replicas?: number;
+  /** Limit of the engine's stream, 0 for none. Producers stop short of it, so that commits always have room. */
+  readonly engineBytesMax?: number;
+  /**
+   * The same for producers alone, where the server's store is the limit: a stream's own limit would be taken from the store
+   * at once, and a server that is given a smaller store later would not open the stream.
+   */
+  readonly engineBytesAdvised?: number;
   /** How long rows and surge are kept, ms. */
   readonly aggregatesMs?: number;
   /** How long late and dead events are kept, ms. */
@@ -30,6 +37,9 @@ export interface StreamSettings {
   /** Further entries of the engine's stream, named `groundswell.…`: what the node tells of itself. */
   readonly metadata?: Readonly<Record<string, string>>;
 }
+
+/** Key in the metadata of the engine's stream. */
+const BYTES_ADVISED = 'groundswell.bytesAdvised';
 
 type Limits = Partial<Pick<StreamConfig, 'max_age' | 'max_bytes' | 'discard' | 'num_replicas'>>;
 
@@ -55,7 +65,7 @@ export async function ensureStreams(
   partitions: number,
   settings: StreamSettings = {},
 ): Promise<void> {
-  const { replicas, aggregatesMs, sidesMs, ingest, metadata } = settings;
+  const { replicas, engineBytesMax, engineBytesAdvised, aggregatesMs, sidesMs, ingest, metadata } = settings;
   const copies: Limits = replicas === undefined ? {} : { num_replicas: replicas };
   const fixed = {
     'groundswell.partitions': String(partitions),
@@ -65,8 +75,8 @@ export async function ensureStreams(
     name: subjects.engineStream,
     subjects: [subjects.engineSubjects],
     fixed,
-    metadata,
-    limits: copies,
+    metadata: { ...metadata, ...advised(engineBytesAdvised) },
+    limits: { ...copies, ...fullLimit(engineBytesMax) },
   });
   await ensureStream(jsm, {
     name: subjects.aggregateStream,
@@ -139,7 +149,7 @@ async function ensureStream(jsm: JetStreamManager, wanted: Wanted): Promise<void
   }
 }
 
-async function infoOf(jsm: JetStreamManager, name: string): Promise<StreamInfo | undefined> {
+export async function infoOf(jsm: JetStreamManager, name: string): Promise<StreamInfo | undefined> {
   try {
     return await jsm.streams.info(name);
   } catch (error) {
@@ -190,13 +200,30 @@ function ageLimit(ms: number | undefined): Limits {
   return ms === undefined ? {} : { max_age: nanos(ms) };
 }
 
+function advised(bytesMax: number | undefined): Record<string, string> {
+  return bytesMax === undefined ? {} : { [BYTES_ADVISED]: String(bytesMax) };
+}
+
+/** How many bytes a stream may have: the server's limit or what producers are advised, whichever is less. */
+export function bytesMaxOf({ max_bytes: limit, metadata }: StreamConfig): number | undefined {
+  const bytesMax = Number(metadata?.[BYTES_ADVISED] ?? 0);
+  if (limit > 0) return bytesMax > 0 ? Math.min(limit, bytesMax) : limit;
+  return bytesMax > 0 ? bytesMax : undefined;
+}
+
+/** Full is said to whoever writes: dropping the oldest would lose what was acknowledged. */
+function fullLimit(bytesMax: number | undefined): Limits {
+  if (bytesMax === undefined) return {};
+  return { max_bytes: bytesMax === 0 ? -1 : bytesMax, discard: DiscardPolicy.New };
+}
+
 /** The server refuses a stream that would know duplicates of messages it no longer holds. */
 function duplicateWindow(maxAge: number | undefined, have: number): Partial<StreamConfig> {
   if (maxAge === undefined || maxAge === 0 || have <= maxAge) return {};
   return { duplicate_window: maxAge };
 }
 
-function notMade(name: string, error: unknown): GroundswellError {
+export function notMade(name: string, error: unknown): GroundswellError {
   const failure = apiFailureOf(error);
   const code = failure === 'denied' ? 'GS_NATS_AUTH' : failure === 'passing' ? 'GS_LOG' : 'GS_STREAM_CONFIG';
   return new GroundswellError(

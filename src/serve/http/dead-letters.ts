@@ -21,7 +21,22 @@ export interface DeadLetter {
   readonly type: string;
   readonly reason: string;
   readonly message: string | null;
+  /** Of a call that failed: whose it was, `event`, `message` or `timer`, its name, and where it threw. */
+  readonly actor?: string;
+  readonly call?: string;
+  readonly name?: string;
+  readonly stack?: string;
   readonly body: unknown;
+}
+
+/** Which letters are asked for. */
+export interface DeadQuery {
+  /** With a lower sequence than this. */
+  readonly before?: number | undefined;
+  readonly limit: number;
+  readonly reason?: string | undefined;
+  /** Of this event time or a later one, ms UTC. */
+  readonly sinceMs?: number | undefined;
 }
 
 export interface DeadPage {
@@ -41,21 +56,24 @@ const decoder = new TextDecoder();
 export async function newestDead(
   side: SideLog,
   subject: string,
-  { before, limit }: { before?: number | undefined; limit: number },
+  { before, limit, reason, sinceMs }: DeadQuery,
 ): Promise<DeadPage> {
+  const wanted = (letter: DeadLetter): boolean =>
+    (reason === undefined || letter.reason === reason) &&
+    (sinceMs === undefined || (letter.atMs !== null && letter.atMs >= sinceMs));
   const look = new Backwards(side, subject);
   const first = (await look.next(1))?.seq;
   if (first === undefined) return { items: [], more: false };
-  const found: LogMessage[] = [];
+  const found: DeadLetter[] = [];
   let end = Math.min(before ?? Number.MAX_SAFE_INTEGER, (await side.lastSeq()) + 1);
   while (end > first && found.length <= limit && look.ups < LOOK_UPS_MAX) {
     const from = Math.max(first, end - limit - 1);
     const window = await look.between(from, end);
-    found.push(...window.reverse());
+    found.push(...window.map(letterOf).filter(wanted).reverse());
     // A gap may be of any length.
     end = window.length > 0 || from === first ? from : (await look.lastBefore(from, first)) + 1;
   }
-  const items = found.slice(0, limit).map(letterOf);
+  const items = found.slice(0, limit);
   if (found.length <= limit && end <= first) return { items, more: false };
   return { items, more: true, before: items.length === limit ? items.at(-1)!.seq : end };
 }
@@ -124,18 +142,33 @@ function letterOf({ seq, subject, payload }: LogMessage): DeadLetter {
   const inner = typeof told.body === 'object' && told.body !== null ? (told.body as { ts?: unknown }) : {};
   return {
     seq,
-    atMs: timeOf(told.ts) ?? timeOf(inner.ts) ?? null,
+    atMs: timeOf(told.ts) ?? timeOf(told.atMs) ?? timeOf(inner.ts) ?? null,
     type,
     reason: typeof told.reason === 'string' ? told.reason : 'unknown',
     message: typeof told.message === 'string' ? told.message : null,
+    ...texts(told),
     body: told.body ?? null,
   };
 }
 
+/** What only a call that failed has. */
+function texts(told: Told): Partial<Record<(typeof CALL_FIELDS)[number], string>> {
+  const found: Partial<Record<(typeof CALL_FIELDS)[number], string>> = {};
+  for (const field of CALL_FIELDS) if (typeof told[field] === 'string') found[field] = told[field];
+  return found;
+}
+
+const CALL_FIELDS = ['actor', 'call', 'name', 'stack'] as const;
+
 interface Told {
   readonly reason?: unknown;
   readonly message?: unknown;
+  readonly actor?: unknown;
+  readonly call?: unknown;
+  readonly name?: unknown;
+  readonly stack?: unknown;
   readonly ts?: unknown;
+  readonly atMs?: unknown;
   readonly body?: unknown;
 }
 

@@ -1,7 +1,7 @@
 /**
  * `POST /v1/events`: events in over HTTP. Owns the order of things: the body is read whole, each item judged, all of them
  * taken or none (a full queue takes nothing), and the answer waits until the stream has acknowledged them. Refused items
- * are answered, and kept as dead letters by the same way.
+ * are answered, and kept as dead letters by the same way. While the region is overloaded nothing is taken.
  */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { ActorEvent } from '../../actor/behaviour.js';
@@ -12,6 +12,7 @@ import { turn } from '../turn.js';
 import { BodyBudget, Turnstile } from './body-budget.js';
 import { bodyKind, isGzip, type Item, itemsOf, unpacked } from './event-body.js';
 import type { HttpFacts, RoutePlugin } from './facts.js';
+import { IdempotencyKey } from './idempotency.js';
 import { busy, HttpProblem, tooMany } from './problem.js';
 import { within } from './within.js';
 
@@ -31,9 +32,11 @@ const ACK_MS = 10_000;
 const SLICE = 1_000;
 /** Requests that are unpacked and held as objects, many times their bytes, before they are in the queue (P8). */
 const AT_WORK = 2;
+/** When to come again: nodes that are behind catch up; a stream that is full is made room in by time. */
+const COME_AGAIN_S = { behind: 5, full: 30 } as const;
 const ACCEPTED: ItemResult = { outcome: 'accepted' };
 const UNKNOWN_OUTCOME =
-  'Whether they were taken is not known. Events with an id may be sent again: one that was taken is not taken twice.';
+  'Whether they were taken is not known. Events with an id, or a request with an idempotency-key, may be sent again: what was taken is not taken twice.';
 
 export const eventRoutes: RoutePlugin = (app, facts) => {
   const bodies = new BodyBudget();
@@ -44,6 +47,7 @@ export const eventRoutes: RoutePlugin = (app, facts) => {
       if (facts.producer.free.events <= 0) throw tooMany('The queue is full: nothing was taken.');
       bodyKind(request.headers['content-type']);
       isGzip(request.headers['content-encoding']);
+      keyOf(request);
       bodies.reserve(request);
       done();
     },
@@ -56,7 +60,7 @@ export const eventRoutes: RoutePlugin = (app, facts) => {
       const results = await atWork.pass(() => taken(request, facts));
       bodies.release(request);
       if (results.length > 0) await acknowledged(facts);
-      return answer(results, facts, reply);
+      return answer(results, facts, reply, keyOf(request) !== undefined);
     },
   });
 };
@@ -67,7 +71,17 @@ async function taken(request: FastifyRequest, facts: HttpFacts): Promise<ItemRes
   request.body = undefined;
   const { 'content-type': type, 'content-encoding': encoding } = request.headers;
   const body = isGzip(encoding) ? await unpacked(sent) : sent;
-  return take(await judgeAll(itemsOf(body, bodyKind(type)), facts), facts);
+  const judged = await judgeAll(itemsOf(body, bodyKind(type)), facts);
+  const key = keyOf(request);
+  return take(key === undefined ? judged : judged.map((item, index) => keyed(item, index, key)), facts);
+}
+
+function keyed(item: Judged, index: number, key: IdempotencyKey): Judged {
+  return 'event' in item ? { ...item, event: key.identified(item.event, index) } : item;
+}
+
+function keyOf(request: FastifyRequest): IdempotencyKey | undefined {
+  return IdempotencyKey.of(request.headers['idempotency-key']);
 }
 
 /** An item and what was said of it: an event for its actor, or a refusal for the dead letters. */
@@ -93,12 +107,20 @@ function take(judged: readonly Judged[], facts: HttpFacts): ItemResult[] {
   return judged.map((item) => handOn(item, facts));
 }
 
-function answer(results: readonly ItemResult[], { metrics }: HttpFacts, reply: FastifyReply): FastifyReply {
+function answer(
+  results: readonly ItemResult[],
+  { metrics, region }: HttpFacts,
+  reply: FastifyReply,
+  hasKey: boolean,
+): FastifyReply {
   const accepted = results.reduce((count, { outcome }) => count + (outcome === 'accepted' ? 1 : 0), 0);
   const refused = results.length - accepted;
   metrics.intake.accepted += accepted;
   metrics.intake.refused += refused;
-  return reply.type('application/json; charset=utf-8').send(JSON.stringify({ accepted, refused, results }));
+  const idempotent = hasKey ? { idempotencyWindowMs: region.duplicateWindowMs } : {};
+  return reply
+    .type('application/json; charset=utf-8')
+    .send(JSON.stringify({ accepted, refused, ...idempotent, results }));
 }
 
 function judge(item: Item, facts: HttpFacts): Judged {
@@ -163,6 +185,18 @@ function expectTaking(facts: HttpFacts): void {
     throw busy('The node is draining: nothing was taken.', 5, 'Send the events again later.');
   if (facts.producer.failure !== undefined)
     throw busy('The stream does not take events now: nothing was taken.', 5);
+  const { overload } = facts.producer;
+  if (overload === undefined) return;
+  facts.producer.turnedAway();
+  throw new HttpProblem(
+    overload.why === 'full' ? 503 : 429,
+    'GS_OVERLOAD',
+    `${overload.message} Nothing was taken.`,
+    {
+      remedy: 'Send the same again after the time that retry-after names.',
+      headers: { 'retry-after': String(COME_AGAIN_S[overload.why]) },
+    },
+  );
 }
 
 /** All items or none: whoever is told 429 may send the same again. */

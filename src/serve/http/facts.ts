@@ -5,18 +5,21 @@
 import type { FastifyInstance } from 'fastify';
 import type { Registry } from '../../actor/registry.js';
 import type { Clock } from '../../core/clock.js';
-import type { ActorId } from '../../core/ids.js';
 import type { EventChecker } from '../../ingest/check.js';
 import type { LiveProducer } from '../../ingest/live-producer.js';
 import type { RegionConfig } from '../../ingest/region.js';
 import type { Log } from '../../log/log.js';
 import type { Subjects } from '../../log/subjects.js';
-import type { ActorView, NodeStatus } from '../../node/status.js';
+import type { NodeStatus } from '../../node/status.js';
+import type { RegionNodes } from '../nodes/region-nodes.js';
 import type { RegionView } from '../region-view.js';
 import type { SideLog } from './dead-letters.js';
 
 /** What the intake needs of the live producer. */
-export type Intake = Pick<LiveProducer, 'queued' | 'free' | 'failure' | 'offer' | 'refuse' | 'flushed'>;
+export type Intake = Pick<
+  LiveProducer,
+  'queued' | 'free' | 'failure' | 'overload' | 'turnedAway' | 'offer' | 'refuse' | 'flushed'
+>;
 
 export interface StreamSize {
   readonly stream: string;
@@ -51,11 +54,14 @@ export interface HttpFacts {
   readonly region: RegionConfig;
   readonly startedAtMs: number;
   readonly clock: Clock;
+  /** What works on partitions in this process, or for it. */
   readonly node: {
     status(): NodeStatus;
-    /** Undefined: no such actor has state. */
-    inspect(id: ActorId): Promise<ActorView | undefined>;
+    /** Why it is not ready, beyond what its status says: a sentence each. */
+    troubles?(): readonly string[];
   };
+  /** The whole region: its status, an actor wherever it is owned, a wish to one node. */
+  readonly nodes: Pick<RegionNodes, 'status' | 'inspect' | 'quarantined' | 'drain'>;
   readonly registry: Registry;
   readonly producer: Intake;
   readonly checker: EventChecker;
@@ -68,7 +74,7 @@ export interface HttpFacts {
   readonly log: Log;
   readonly subjects: Subjects;
   /** The stream of late events and dead letters. */
-  readonly side: SideLog;
+  readonly side: SideLog & Pick<Log, 'append'>;
   readonly metrics: MetricsPort;
   nats(): NatsFacts;
   publisher(): { readonly published: number; readonly lagMessages: number };

@@ -1,6 +1,12 @@
 /** Metrics of the node: partitions, actors, commits, and the committed counters. Read from its status when asked for. */
 import { EVENT_TYPES, REFUSAL_REASONS } from '../../ingest/event.js';
-import type { NodeState, NodeStatus, PartitionStatus } from '../../node/status.js';
+import type {
+  FollowedStatus,
+  MemberStatus,
+  NodeState,
+  NodeStatus,
+  PartitionStatus,
+} from '../../node/status.js';
 import type { MetricSet } from './metric-set.js';
 
 const STATES: readonly NodeState[] = ['starting', 'running', 'draining', 'stopped', 'failed'];
@@ -41,7 +47,11 @@ const TOTALS = [
     'retention_failures_total',
     'Times that old inputs could not be removed; tried again.',
   ],
+  ['taken', 'partitions_taken_total', 'Partitions taken from other nodes, or from nobody.'],
+  ['handedOver', 'partitions_handed_over_total', 'Partitions handed over to other nodes.'],
+  ['fenced', 'partitions_fenced_total', 'Partitions lost to other nodes without a hand-over.'],
 ] as const;
+const MEMBER_STATES = ['alive', 'draining', 'gone'] as const;
 
 export function nodeMetrics({ gauge, total }: MetricSet): (status: NodeStatus, nowMs: number) => void {
   const state = gauge('node_state', '1 for the state that the node is in, 0 for the others.', ['state']);
@@ -55,6 +65,7 @@ export function nodeMetrics({ gauge, total }: MetricSet): (status: NodeStatus, n
   const dead = total('dead_letters_total', 'Events that a behaviour could not take, by reason.', ['reason']);
   const counters = COUNTERS.map(([key, name, help]) => [key, total(name, help)] as const);
   const perPartition = partitionMetrics({ gauge, total });
+  const together = togetherMetrics({ gauge, total });
   const pendingActors = gauge(
     'snapshot_pending_actors',
     'Committed states that are not in the snapshot yet.',
@@ -71,6 +82,7 @@ export function nodeMetrics({ gauge, total }: MetricSet): (status: NodeStatus, n
     late(byWord(all, 'late.', 'type', EVENT_TYPES));
     dead(byWord(all, 'dead.', 'reason', firstWords(all, 'dead.')));
     perPartition(status.partitions, nowMs);
+    together(status);
     pendingActors([[{}, status.snapshot.pendingActors]]);
     fileBytes([[{}, status.snapshot.fileBytes]]);
   };
@@ -101,7 +113,18 @@ function partitionMetrics({
     'Always 1; the producer that holds the watermark of the partition back.',
     ['partition', 'holder'],
   );
+  const epoch = gauge('partition_epoch', 'Counts the owners that the partition has had.', labels);
+  const baseAge = gauge(
+    'partition_base_age_seconds',
+    'How old the partition’s last base snapshot is; absent while there is none.',
+    labels,
+  );
   const resident = gauge('resident_actors', 'Actors in memory.', labels);
+  const quarantined = gauge(
+    'quarantined_actors',
+    'Actors that are not called, for their calls had failed.',
+    labels,
+  );
   const activations = total('actor_activations_total', 'Actors taken into memory.', labels);
   const passivations = total('actor_passivations_total', 'Actors let go of memory.', labels);
 
@@ -120,10 +143,57 @@ function partitionMetrics({
           : [[{ partition: String(partition), holder: holder.slice(0, HOLDER_CHARS_MAX) }, 1] as const],
       ),
     );
+    epoch(each((status) => status.epoch));
+    baseAge(
+      partitions.flatMap(({ partition, base }) =>
+        base === undefined
+          ? []
+          : [[{ partition: String(partition) }, (nowMs - base.madeAtMs) / 1_000] as const],
+      ),
+    );
     resident(each(({ residentActors }) => residentActors));
+    quarantined(each((status) => status.quarantined));
     activations(each((status) => status.activations));
     passivations(each((status) => status.passivations));
   };
+}
+
+/** What the node owns and follows among the region's nodes, and who of them is there. */
+function togetherMetrics({
+  gauge,
+}: MetricSet): (status: Pick<NodeStatus, 'serving' | 'partitions' | 'followed' | 'members'>) => void {
+  const serving = gauge('node_serving', '1 while the node works and its lease is fresh.');
+  const owned = gauge('owned_partitions', 'Partitions that the node owns.');
+  const ready = gauge(
+    'standby_ready_partitions',
+    'Partitions that the node follows and could take over at once.',
+  );
+  const lag = gauge(
+    'standby_lag_messages',
+    'Journal messages that the node has not taken in yet of a partition that it follows.',
+    ['partition'],
+  );
+  const members = gauge('members', 'Nodes of the region as this one knows them; itself is one.', ['state']);
+  return (status) => {
+    serving([[{}, status.serving ? 1 : 0]]);
+    owned([[{}, status.partitions.length]]);
+    ready([[{}, status.followed.filter((followed) => followed.ready).length]]);
+    lag(
+      status.followed.map(({ partition, lagMessages }: FollowedStatus) => [
+        { partition: String(partition) },
+        lagMessages,
+      ]),
+    );
+    const count = (state: string): number =>
+      status.members.filter((member) => memberState(member) === state).length;
+    members(MEMBER_STATES.map((state) => [{ state }, count(state)]));
+  };
+}
+
+/** Who was stopped, and had handed all over, is missed by nobody. */
+function memberState({ alive, draining, owned }: MemberStatus): (typeof MEMBER_STATES)[number] | undefined {
+  if (!alive) return draining && owned.length === 0 ? undefined : 'gone';
+  return draining ? 'draining' : 'alive';
 }
 
 /** Counters under a prefix by their word; words that are not known stand together as `other`. */

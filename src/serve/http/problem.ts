@@ -55,6 +55,7 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   GS_HTTP_BODY: 400,
   GS_NOT_FOUND: 404,
   GS_REGION_UNKNOWN: 404,
+  GS_NO_SUCCESSOR: 409,
   // What the node stands on is away, or the node is going: another try, or another node, may succeed.
   GS_BUSY: 503,
   GS_LOG: 503,

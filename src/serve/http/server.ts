@@ -4,12 +4,12 @@
  */
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Clock } from '../../core/clock.js';
-import { GroundswellError, messageOf } from '../../core/errors.js';
 import type { Logger } from '../../core/logger.js';
 import { answerToGarbage, refuseExpectation } from './client-error.js';
 import type { HttpFacts, RoutePlugin } from './facts.js';
 import { expectKnownHost } from './host-check.js';
 import { BODY_BYTES_MAX } from './limits.js';
+import { cannotListen, forUrl, listenHost } from './port.js';
 import { busy, problemOf, sendProblem } from './problem.js';
 import { RouteTable } from './route-table.js';
 import { StreamTable } from './sse.js';
@@ -19,6 +19,8 @@ export interface HttpServerOptions {
   readonly host: string;
   /** 0 takes any free one. */
   readonly port: number;
+  /** Lets go of the port when it was held until now: called right before it is listened on. */
+  release?(): Promise<void>;
   readonly logger: Logger;
   readonly clock: Clock;
   readonly facts: HttpFacts;
@@ -76,8 +78,11 @@ const SECURITY_HEADERS = {
 export async function startHttp(options: HttpServerOptions): Promise<HttpServer> {
   const { app, close } = buildApp(options);
   // By name, fastify would open a second server for the other family, which nobody closes in time.
-  const host = options.host === 'localhost' ? '127.0.0.1' : options.host;
+  const host = listenHost(options.host);
   try {
+    // All that takes time is done before: nobody else shall find the port free.
+    await app.ready();
+    await options.release?.();
     await app.listen({ host, port: options.port });
   } catch (error) {
     await app.close().catch(() => undefined);
@@ -200,37 +205,4 @@ function placeOf(thrown: unknown): string | undefined {
     .slice(0, 4)
     .map((line) => line.trim())
     .join(' < ');
-}
-
-function cannotListen(host: string, port: number, error: unknown): GroundswellError {
-  const at = `${forUrl(host)}:${port}`;
-  const refuse = (message: string, remedy?: string): GroundswellError =>
-    new GroundswellError('GS_HTTP_PORT', message, {
-      cause: error,
-      ...(remedy === undefined ? {} : { remedy }),
-    });
-  const { code } = error as { code?: string };
-  if (code === 'EADDRINUSE') {
-    return refuse(
-      `Port ${port} is in use: another program listens on ${at}.`,
-      `Stop what uses port ${port}, or give another one with --http (0 takes any free one).`,
-    );
-  }
-  if (code === 'EACCES') {
-    return refuse(
-      `Port ${port} may not be taken by this user.`,
-      'Give a port above 1023 with --http, or the right to take this one.',
-    );
-  }
-  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND' || code === 'EAI_AGAIN') {
-    return refuse(
-      `${host} is no address of this machine.`,
-      'Give one with --http-host: 127.0.0.1 for this machine alone, 0.0.0.0 for all its addresses.',
-    );
-  }
-  return refuse(`HTTP cannot be served on ${at}: ${messageOf(error)}.`);
-}
-
-function forUrl(host: string): string {
-  return host.includes(':') ? `[${host}]` : host;
 }

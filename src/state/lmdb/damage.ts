@@ -1,45 +1,83 @@
 /**
- * Looks at an LMDB file before LMDB does: LMDB maps the file and trusts it, so one that is no LMDB file, or is shorter
- * than its own header says, ends the process instead of giving an error.
+ * Looks at an LMDB file before LMDB does: LMDB maps the file and trusts it, so one that is no LMDB file, is shorter than its
+ * own header says, or has a page that leads elsewhere, ends the process instead of giving an error.
  *
  * Layout (`MDB_meta` of lmdb's mdb.c, data version 2): two meta pages at the start, the one with the higher
  * transaction id counts.
  */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { Damage, PageTrees, readTreeRecord, type TreeRecord } from './page-tree.js';
 
 const MAGIC = 0xbeefc0de;
-const AT = { magic: 24, pageSize: 48, lastPage: 144, transaction: 152 } as const;
+const AT = {
+  magic: 24,
+  version: 28,
+  freeTree: 48,
+  pageSize: 48,
+  mainTree: 96,
+  lastPage: 144,
+  transaction: 152,
+} as const;
 const META_BYTES = 160;
 
-/** What is wrong with a file, in words; undefined when its outside is sound or there is no file yet. */
-export function findDamage(file: string): string | undefined {
+export interface FileFindings {
+  /** What is wrong with the file, in words; undefined when its headers and pages are sound, or there is no file yet. */
+  readonly damage: string | undefined;
+  /** Names of the databases that it holds. */
+  readonly databases: readonly string[];
+}
+
+const NOTHING: FileFindings = { damage: undefined, databases: [] };
+
+export function inspectFile(file: string): FileFindings {
   let handle: number;
   try {
     handle = openSync(file, 'r');
   } catch {
     // No file yet, or none that can be read: LMDB says so itself.
-    return undefined;
+    return NOTHING;
   }
   try {
-    const { size } = fstatSync(handle);
-    if (size === 0) return undefined;
-    const first = readMeta(handle, 0);
-    if (first === undefined || first.pageSize < 512 || first.pageSize > 65_536) return 'it is no LMDB file';
-    const second = readMeta(handle, first.pageSize);
-    if (second === undefined) return 'its second header is damaged';
-    const { lastPage } = first.transaction > second.transaction ? first : second;
-    const needed = (lastPage + 1) * first.pageSize;
-    if (size < needed) return `it has ${size} bytes of ${needed}: it was cut off`;
-    return undefined;
+    return findingsOf(handle);
   } finally {
     closeSync(handle);
   }
 }
 
+function findingsOf(handle: number): FileFindings {
+  const { size } = fstatSync(handle);
+  if (size === 0) return NOTHING;
+  const first = readMeta(handle, 0);
+  if (first === undefined || first.pageSize < 512 || first.pageSize > 65_536)
+    return damaged('it is no LMDB file');
+  const second = readMeta(handle, first.pageSize);
+  if (second === undefined || second.pageSize !== first.pageSize || second.version !== first.version)
+    return damaged('its second header is damaged');
+  const meta = first.transaction > second.transaction ? first : second;
+  const needed = (meta.lastPage + 1) * first.pageSize;
+  if (size < needed) return damaged(`it has ${size} bytes of ${needed}: it was cut off`);
+  const trees = new PageTrees({ handle, ...meta });
+  try {
+    trees.walkMain(meta.mainTree);
+    trees.walkFree(meta.freeTree);
+  } catch (error) {
+    if (error instanceof Damage) return damaged(error.message);
+    throw error;
+  }
+  return { damage: undefined, databases: trees.names };
+}
+
+function damaged(damage: string): FileFindings {
+  return { damage, databases: [] };
+}
+
 interface Meta {
+  readonly version: number;
   readonly pageSize: number;
   readonly lastPage: number;
   readonly transaction: number;
+  readonly freeTree: TreeRecord;
+  readonly mainTree: TreeRecord;
 }
 
 function readMeta(handle: number, at: number): Meta | undefined {
@@ -47,8 +85,11 @@ function readMeta(handle: number, at: number): Meta | undefined {
   if (readSync(handle, bytes, 0, META_BYTES, at) < META_BYTES || bytes.readUInt32LE(AT.magic) !== MAGIC)
     return undefined;
   return {
+    version: bytes.readUInt32LE(AT.version),
     pageSize: bytes.readUInt32LE(AT.pageSize),
     lastPage: Number(bytes.readBigUInt64LE(AT.lastPage)),
     transaction: Number(bytes.readBigUInt64LE(AT.transaction)),
+    freeTree: readTreeRecord(bytes, AT.freeTree),
+    mainTree: readTreeRecord(bytes, AT.mainTree),
   };
 }

@@ -1,70 +1,86 @@
 /**
  * Snapshots in LMDB: one environment per node, two databases per partition (records, and the ids that have timers).
- * One environment, because then the updates of all partitions share one transaction and one sync.
+ * One environment, because then the updates of all partitions share one transaction and one sync. Every value has a
+ * checksum (`sealed.ts`), and all of them are looked at when the store is opened.
  */
-import { statfsSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { open, type Database, type RootDatabase } from 'lmdb';
-import { GroundswellError, messageOf } from '../../core/errors.js';
+import { GroundswellError } from '../../core/errors.js';
 import { partitionToken, type ActorId } from '../../core/ids.js';
 import type { ActorSource } from '../../partition/actor-table.js';
-import { findDamage } from './damage.js';
-import {
-  STORE_FORMAT,
-  type SnapshotPosition,
-  type SnapshotStore,
-  type SnapshotUpdate,
-  type StoreIdentity,
+import type {
+  SnapshotExport,
+  SnapshotPosition,
+  SnapshotRecord,
+  SnapshotStore,
+  SnapshotUpdate,
+  StoreIdentity,
 } from '../store.js';
+import { inspectFile } from './damage.js';
+import { claimFolder } from './folder-claim.js';
+import { seal, unseal } from './sealed.js';
+import { writeFailure } from './write-failure.js';
 
 interface Databases {
   readonly actors: Database<Uint8Array, string>;
   readonly timed: Database<number, string>;
 }
 
-/** A disk with less room counts as full. */
-const FULL_BYTES = 1024 * 1024;
-
-type StoredPosition = [journalSeq: number, control: Uint8Array];
+/** Records of one bite of an export, and of one transaction of an import: a few ms each. */
+const BITE_RECORDS = 500;
+const BITE_BYTES = 256 * 1024;
+const IMPORT_RECORDS = 2_000;
+const IMPORT_BYTES = 1024 * 1024;
 
 export class LmdbStore implements SnapshotStore {
   readonly #root: RootDatabase;
-  readonly #meta: Database<unknown, string>;
+  readonly #positions: Database<Uint8Array, string>;
   readonly #partitions: Databases[];
   readonly #file: string;
   #broken = false;
 
   /**
-   * Opens the snapshots in a folder, or makes them.
+   * Opens the snapshots in a folder, or makes them. Looks at every page and every record first.
    * @throws GroundswellError GS_DATA_CORRUPT for a damaged file, GS_DATA_FOREIGN for another region or partition count, GS_DATA_NEWER for a newer format
    */
   static async open(folder: string, identity: StoreIdentity): Promise<LmdbStore> {
-    const damage = findDamage(join(folder, 'data.mdb'));
+    const { partitions } = identity;
+    const file = join(folder, 'data.mdb');
+    const { damage, databases } = inspectFile(file);
     if (damage !== undefined) {
       throw new GroundswellError('GS_DATA_CORRUPT', `The snapshots in ${folder} are damaged: ${damage}.`);
     }
     let root: RootDatabase;
     try {
-      root = open({ path: folder, maxDbs: 2 * identity.partitions + 4, compression: false, noMemInit: true });
+      root = open({ path: folder, maxDbs: 2 * partitions + 4, compression: false, noMemInit: true });
     } catch (error) {
       throw new GroundswellError('GS_DATA_CORRUPT', `The snapshots in ${folder} cannot be opened.`, {
         cause: error,
       });
     }
-    const store = new LmdbStore(root, identity.partitions, join(folder, 'data.mdb'));
     try {
-      await store.#claim(folder, identity);
+      const isNew = await claimFolder(root, folder, identity);
+      const known = namesOf(partitions);
+      if (!isNew && databases.some((name) => !known.has(name))) {
+        throw new GroundswellError(
+          'GS_DATA_CORRUPT',
+          `The snapshots in ${folder} are damaged: a database has lost its name.`,
+        );
+      }
+      const store = new LmdbStore(root, partitions, file);
+      await store.#prepare(isNew);
+      return store;
     } catch (error) {
       await root.close();
       throw error;
     }
-    return store;
   }
 
   private constructor(root: RootDatabase, partitions: number, file: string) {
     this.#root = root;
     this.#file = file;
-    this.#meta = root.openDB<unknown, string>({ name: 'meta', encoding: 'msgpack' });
+    this.#positions = root.openDB<Uint8Array, string>({ name: 'positions', encoding: 'binary' });
     this.#partitions = Array.from({ length: partitions }, (_, p) => ({
       actors: root.openDB<Uint8Array, string>({ name: `actors-${partitionToken(p)}`, encoding: 'binary' }),
       timed: root.openDB<number, string>({ name: `timed-${partitionToken(p)}`, encoding: 'msgpack' }),
@@ -73,51 +89,97 @@ export class LmdbStore implements SnapshotStore {
 
   source(partition: number): ActorSource {
     const { actors } = this.#partitions[partition]!;
-    return { get: (id) => actors.get(id) };
+    return {
+      get: (id) => {
+        const stored = actors.get(id);
+        return stored === undefined ? undefined : whole(partition, id, stored);
+      },
+    };
   }
 
   position(partition: number): SnapshotPosition | undefined {
-    const stored = this.#meta.get(`position-${partitionToken(partition)}`) as StoredPosition | undefined;
-    return stored === undefined ? undefined : { journalSeq: stored[0], control: stored[1] };
+    const key = partitionToken(partition);
+    return positionOf(partition, this.#positions.get(key));
   }
 
   *timed(partition: number): Iterable<readonly [ActorId, Uint8Array]> {
     const { actors, timed } = this.#partitions[partition]!;
     for (const key of timed.getKeys()) {
-      const record = actors.get(key);
-      if (record !== undefined) yield [key as ActorId, record];
+      const stored = actors.get(key);
+      if (stored === undefined) throw corrupt(partition, `the record of ${key} is missing`);
+      yield [key as ActorId, whole(partition, key, stored)];
     }
+  }
+
+  export(partition: number): SnapshotExport | undefined {
+    const transaction = this.#root.useReadTransaction();
+    const position = positionOf(partition, this.#positions.get(partitionToken(partition), { transaction }));
+    if (position === undefined) {
+      transaction.done();
+      return undefined;
+    }
+    let open = true;
+    return {
+      position,
+      bites: this.#bites(partition, transaction),
+      close: () => {
+        if (open) transaction.done();
+        open = false;
+      },
+    };
+  }
+
+  async import(
+    partition: number,
+    position: SnapshotPosition,
+    records: AsyncIterable<readonly SnapshotRecord[]>,
+  ): Promise<void> {
+    await this.clear(partition);
+    const { actors, timed } = this.#partitions[partition]!;
+    let waiting: SnapshotRecord[] = [];
+    let bytes = 0;
+    const flush = async (): Promise<void> => {
+      const group = waiting;
+      waiting = [];
+      bytes = 0;
+      await this.#transaction(() => {
+        for (const [id, record, hasTimers] of group) {
+          actors.putSync(id, seal(id, record));
+          if (hasTimers) timed.putSync(id, 1);
+        }
+      });
+    };
+    for await (const bite of records) {
+      for (const record of bite) {
+        waiting.push(record);
+        bytes += record[1].byteLength;
+        if (waiting.length >= IMPORT_RECORDS || bytes >= IMPORT_BYTES) await flush();
+      }
+    }
+    await flush();
+    await this.#transaction(() => {
+      this.#putPosition(partition, position);
+    });
+  }
+
+  async clear(partition: number): Promise<void> {
+    await this.#transaction(() => {
+      this.#clearNow(partition);
+    });
   }
 
   /** @throws GroundswellError GS_DATA_WRITE when the disk takes no more; the store can only be closed then */
   async write(updates: readonly SnapshotUpdate[]): Promise<void> {
-    try {
-      await this.#transaction(updates);
-    } catch (error) {
-      this.#broken = true;
-      const cause = await causeOf(error);
-      const free = freeBytes(this.#file);
-      const room = free !== undefined && free < FULL_BYTES ? '; its disk is full' : '';
-      throw new GroundswellError(
-        'GS_DATA_WRITE',
-        `The snapshots in ${this.#file} cannot be written: ${messageOf(cause)}${room}.`,
-        { cause },
-      );
-    }
-  }
-
-  #transaction(updates: readonly SnapshotUpdate[]): Promise<void> {
-    return this.#root.transaction(() => {
-      for (const { partition, journalSeq, control, changes } of updates) {
+    await this.#transaction(() => {
+      for (const { partition, changes, ...position } of updates) {
         const { actors, timed } = this.#partitions[partition]!;
         for (const [id, change] of changes) {
           if (change.bytes === undefined) actors.removeSync(id);
-          else actors.putSync(id, change.bytes);
+          else actors.putSync(id, seal(id, change.bytes));
           if (change.timed) timed.putSync(id, 1);
           else timed.removeSync(id);
         }
-        const position: StoredPosition = [journalSeq, control];
-        this.#meta.putSync(`position-${partitionToken(partition)}`, position);
+        this.#putPosition(partition, position);
       }
     });
   }
@@ -132,42 +194,99 @@ export class LmdbStore implements SnapshotStore {
     if (!this.#broken) await this.#root.close();
   }
 
-  async #claim(folder: string, identity: StoreIdentity): Promise<void> {
-    const made = this.#meta.get('identity') as (StoreIdentity & { format: number }) | undefined;
-    if (made === undefined) {
-      await this.#meta.put('identity', { ...identity, format: STORE_FORMAT });
-      return;
+  /** Clears what an import that was broken off has left, and looks at all records. */
+  async #prepare(isNew: boolean): Promise<void> {
+    for (let partition = 0; partition < this.#partitions.length; partition++) {
+      if (isNew || (this.position(partition) === undefined && !this.#isEmpty(partition)))
+        await this.clear(partition);
+      else this.#check(partition);
     }
-    if (made.format > STORE_FORMAT) {
-      throw new GroundswellError(
-        'GS_DATA_NEWER',
-        `The data folder ${folder} has format ${made.format}; this version reads ${STORE_FORMAT}.`,
-      );
+  }
+
+  #isEmpty(partition: number): boolean {
+    return this.#partitions[partition]!.actors.getKeysCount({ limit: 1 }) === 0;
+  }
+
+  #check(partition: number): void {
+    const { actors, timed } = this.#partitions[partition]!;
+    for (const { key, value } of actors.getRange()) whole(partition, key, value);
+    for (const key of timed.getKeys())
+      if (!actors.doesExist(key)) throw corrupt(partition, `the record of ${key} is missing`);
+  }
+
+  *#bites(
+    partition: number,
+    transaction: ReturnType<RootDatabase['useReadTransaction']>,
+  ): Generator<readonly SnapshotRecord[]> {
+    const { actors, timed } = this.#partitions[partition]!;
+    // Both in the order of their keys, so the one with timers that comes next is always known.
+    const withTimers = timed.getKeys({ transaction })[Symbol.iterator]();
+    let next = withTimers.next();
+    let bite: SnapshotRecord[] = [];
+    let bytes = 0;
+    for (const { key, value } of actors.getRange({ transaction })) {
+      const hasTimers = next.done !== true && next.value === key;
+      if (hasTimers) next = withTimers.next();
+      bite.push([key as ActorId, whole(partition, key, value), hasTimers]);
+      bytes += value.byteLength;
+      if (bite.length < BITE_RECORDS && bytes < BITE_BYTES) continue;
+      yield bite;
+      bite = [];
+      bytes = 0;
     }
-    if (made.region !== identity.region || made.partitions !== identity.partitions) {
-      throw new GroundswellError(
-        'GS_DATA_FOREIGN',
-        `The data folder ${folder} belongs to region ${made.region} with ${made.partitions} partitions, not to ${identity.region} with ${identity.partitions}.`,
-      );
+    if (next.done !== true) throw corrupt(partition, `the record of ${next.value} is missing`);
+    if (bite.length > 0) yield bite;
+  }
+
+  #clearNow(partition: number): void {
+    const { actors, timed } = this.#partitions[partition]!;
+    this.#positions.removeSync(partitionToken(partition));
+    actors.clearSync();
+    timed.clearSync();
+  }
+
+  #putPosition(partition: number, { journalSeq, control }: SnapshotPosition): void {
+    const key = partitionToken(partition);
+    const value = Buffer.alloc(8 + control.byteLength);
+    value.writeDoubleLE(journalSeq, 0);
+    value.set(control, 8);
+    this.#positions.putSync(key, seal(key, value));
+  }
+
+  async #transaction(action: () => void): Promise<void> {
+    try {
+      await this.#root.transaction(action);
+    } catch (error) {
+      this.#broken = true;
+      throw await writeFailure(this.#file, error);
     }
   }
 }
 
-/** What is behind "commit failed": the library hands it on as a promise that rejects. */
-async function causeOf(error: unknown): Promise<unknown> {
-  try {
-    await (error as { commitError?: Promise<never> }).commitError;
-    return error;
-  } catch (cause) {
-    return cause;
-  }
+function namesOf(partitions: number): Set<string> {
+  const names = new Set(['meta', 'positions']);
+  for (let p = 0; p < partitions; p++)
+    names.add(`actors-${partitionToken(p)}`).add(`timed-${partitionToken(p)}`);
+  return names;
 }
 
-function freeBytes(file: string): number | undefined {
-  try {
-    const { bavail, bsize } = statfsSync(file);
-    return bavail * bsize;
-  } catch {
-    return undefined;
-  }
+function whole(partition: number, id: string, stored: Uint8Array): Uint8Array {
+  const record = unseal(id, stored);
+  if (record === undefined) throw corrupt(partition, `the record of ${id} is not what was written`);
+  return record;
+}
+
+function positionOf(partition: number, stored: Uint8Array | undefined): SnapshotPosition | undefined {
+  if (stored === undefined) return undefined;
+  const value = unseal(partitionToken(partition), stored);
+  if (value === undefined) throw corrupt(partition, 'its position is not what was written');
+  const journalSeq = Buffer.from(value.buffer, value.byteOffset, 8).readDoubleLE(0);
+  return { journalSeq, control: value.subarray(8) };
+}
+
+function corrupt(partition: number, why: string): GroundswellError {
+  return new GroundswellError(
+    'GS_DATA_CORRUPT',
+    `The snapshot of partition ${partition} is damaged: ${why}.`,
+  );
 }

@@ -1,13 +1,21 @@
 /** Snapshots in memory: for unit and simulation tests. Passes the same suite as the LMDB one. */
 import type { ActorId } from '../../core/ids.js';
 import type { ActorSource } from '../../partition/actor-table.js';
-import type { SnapshotPosition, SnapshotStore, SnapshotUpdate } from '../store.js';
+import type {
+  SnapshotExport,
+  SnapshotPosition,
+  SnapshotRecord,
+  SnapshotStore,
+  SnapshotUpdate,
+} from '../store.js';
 
 interface PartitionData {
   readonly actors: Map<ActorId, Uint8Array>;
   readonly timed: Set<ActorId>;
   position: SnapshotPosition | undefined;
 }
+
+const BITE_RECORDS = 500;
 
 export class MemoryStore implements SnapshotStore {
   readonly #partitions = new Map<number, PartitionData>();
@@ -36,6 +44,41 @@ export class MemoryStore implements SnapshotStore {
       }
       data.position = { journalSeq, control: new Uint8Array(control) };
     }
+    return Promise.resolve();
+  }
+
+  export(partition: number): SnapshotExport | undefined {
+    const { actors, timed, position } = this.#partition(partition);
+    if (position === undefined) return undefined;
+    // Records are replaced, never changed: a copy of the list is a copy of the state.
+    const records = [...actors].map(([id, bytes]): SnapshotRecord => [id, bytes, timed.has(id)]);
+    function* bites(): Generator<readonly SnapshotRecord[]> {
+      for (let i = 0; i < records.length; i += BITE_RECORDS) yield records.slice(i, i + BITE_RECORDS);
+    }
+    return { position, bites: bites(), close: () => undefined };
+  }
+
+  async import(
+    partition: number,
+    { journalSeq, control }: SnapshotPosition,
+    records: AsyncIterable<readonly SnapshotRecord[]>,
+  ): Promise<void> {
+    await this.clear(partition);
+    const data = this.#partition(partition);
+    for await (const bite of records) {
+      for (const [id, bytes, timed] of bite) {
+        data.actors.set(id, new Uint8Array(bytes));
+        if (timed) data.timed.add(id);
+      }
+    }
+    data.position = { journalSeq, control: new Uint8Array(control) };
+  }
+
+  clear(partition: number): Promise<void> {
+    const data = this.#partition(partition);
+    data.position = undefined;
+    data.actors.clear();
+    data.timed.clear();
     return Promise.resolve();
   }
 

@@ -112,8 +112,13 @@ export function cell(over: Partial<CellReport> = {}): CellReport {
 
 type NodePart = NodeReport['node'];
 
+/** A node that is alone; its region is what it says of itself, unless the test says otherwise. */
 export function report(over: Partial<NodeReport> = {}, node: Partial<NodePart> = {}): NodeReport {
+  const partitions = node.partitions ?? [partition(0), partition(1)];
   return {
+    nodes: [member({ owned: partitions.map((owned) => owned.partition) })],
+    partitions: partitions.map((status) => regionPartition(status.partition, { status })),
+    alarms: [],
     version: '0.2.0',
     name: 'sf-1',
     region: 'sf',
@@ -122,9 +127,12 @@ export function report(over: Partial<NodeReport> = {}, node: Partial<NodePart> =
     nowMs: T0,
     node: {
       state: 'running',
+      serving: true,
       region: 'sf',
       partitionCount: 2,
-      partitions: [partition(0), partition(1)],
+      partitions,
+      followed: [],
+      members: [],
       counters: {},
       stats: {
         events: 1_160_979,
@@ -137,6 +145,9 @@ export function report(over: Partial<NodeReport> = {}, node: Partial<NodePart> =
         rows: 271_650,
         entriesRecovered: 0,
         retentionFailures: 0,
+        taken: 0,
+        handedOver: 0,
+        fenced: 0,
       },
       snapshot: { pendingActors: 12, fileBytes: 40 * 1024 * 1024 },
       clockBehindMs: 0,
@@ -145,6 +156,40 @@ export function report(over: Partial<NodeReport> = {}, node: Partial<NodePart> =
     nats: { url: 'nats://127.0.0.1:41234', version: '2.15.1', embedded: true, connected: true },
     http: { subscribers: 1 },
     publisher: { published: 543_300, lagMessages: 0 },
+    ...over,
+  };
+}
+
+type RegionNode = NodeReport['nodes'][number];
+type RegionPartition = NodeReport['partitions'][number];
+
+/** The node that is asked, unless the test says otherwise. */
+export function member(over: Partial<RegionNode> = {}): RegionNode {
+  return {
+    id: 'ab12cd34ef567890ab12cd34ef567890',
+    name: 'sf-1',
+    state: 'alive',
+    self: true,
+    serving: true,
+    http: 'http://127.0.0.1:7380',
+    version: '0.2.0',
+    weight: 1,
+    startedAtMs: T0 - 7_500_000,
+    lastSeenMsAgo: 120,
+    owned: [0, 1],
+    ready: [],
+    events: 1_160_979,
+    ...over,
+  };
+}
+
+export function regionPartition(id: number, over: Partial<RegionPartition> = {}): RegionPartition {
+  return {
+    partition: id,
+    owner: { id: 'ab12cd34ef567890ab12cd34ef567890', name: 'sf-1' },
+    standbys: [],
+    journalMessages: 4_321,
+    status: partition(id),
     ...over,
   };
 }
@@ -158,8 +203,14 @@ export function partition(
     watermarkMs: T0 - 5_200,
     closedMs: [T0 - 60_000, T0 - 60_000, T0 - 60_000, T0 - 60_000, T0 - 60_000],
     holder: 'http:sf-1:1a2b3c4d',
+    silent: [],
+    quarantined: 0,
     commit: 1_234,
     committedAtMs: T0 - 300,
+    epoch: 1,
+    base: undefined,
+    baseOverdue: false,
+    journalOverBudget: false,
     inputSeq: 10,
     journalSeq: 11,
     lagMessages: 0,

@@ -4,16 +4,19 @@
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { letterLines, listLines } from '../../../src/cli/dead.js';
+import { GroundswellError } from '../../../src/core/errors.js';
+import type { DeadLetter } from '../../../src/cli/node-answers.js';
+import { every, letterLines, listLines, replayAll, replayLines } from '../../../src/cli/dead.js';
+import { quarantineLines, untilReleased } from '../../../src/cli/quarantine.js';
 import { featureLines, parsePlace } from '../../../src/cli/get.js';
 import { actorLines, parseActor } from '../../../src/cli/inspect.js';
 import type { FeatureReport } from '../../../src/cli/node-answers.js';
 import { readable } from '../../../src/cli/readable.js';
 import { statusLines, unusual } from '../../../src/cli/status.js';
-import { topLines } from '../../../src/cli/top.js';
+import { notes, rate, topLines } from '../../../src/cli/top.js';
 import { liveLine, rowLine } from '../../../src/cli/watch.js';
 import type { ActorView } from '../../../src/node/status.js';
-import { cell, partition, report, row, T0 } from './fake-node.js';
+import { cell, member, partition, regionPartition, report, row, T0 } from './fake-node.js';
 
 const SF = 'America/Los_Angeles';
 const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/;
@@ -35,7 +38,7 @@ describe('status', () => {
     expect(text).toContain('nats://127.0.0.1:41234, version 2.15.1, embedded, connected');
     expect(text).toContain('2026-03-02 08:41:00 PST (16:41:00 UTC)');
     expect(text).toMatch(
-      /^ +1 {2}sf-1 +0 {2}08:40:54 +5\.2 s +http:sf-1:1a2b3c4d +1,234 {2}300 ms ago +1,201$/m,
+      /^ +1 {2}sf-1 +– +1 +0 {2}08:40:54 +5\.2 s +http:sf-1:1a2b3c4d +1,234 {2}300 ms ago +4,321 {2}– +1,201$/m,
     );
     expect(text).toMatch(/events +1,160,979 /);
     expect(text).toMatch(/refused +12 {2}outside_region 9, malformed 3$/m);
@@ -61,8 +64,92 @@ describe('status', () => {
     });
     const node = report({}, { partitions: [fresh] });
     expect(unusual(node)).toEqual([]);
-    expect(statusLines(node, ready, 'http://x').join('\n')).toMatch(/0 {2}sf-1 +0 {2}– +– +– /);
+    expect(statusLines(node, ready, 'http://x').join('\n')).toMatch(/0 {2}sf-1 +– +1 +0 {2}– +– +– /);
     expect(unusual(report({}, { partitions: [] }))).toEqual([]);
+  });
+});
+
+describe('status of a region of several nodes', () => {
+  const ready = { ready: true, reasons: [] };
+  const second = member({
+    id: 'ffee',
+    name: 'sf-2',
+    self: false,
+    owned: [1],
+    ready: [0],
+    lastSeenMsAgo: 640,
+  });
+  const shown = (over: Parameters<typeof report>[0]): string =>
+    statusLines(report(over), ready, 'http://x').join('\n');
+
+  it('shows the nodes, and each partition with owner, standbys, epoch and base', () => {
+    const base = { name: 'b', journalSeq: 1, madeAtMs: T0 - 120_000, bytes: 1 };
+    const text = shown({
+      nodes: [member({ owned: [0], ready: [1] }), second],
+      partitions: [
+        regionPartition(0, {
+          standbys: [{ id: 'ffee', name: 'sf-2', ready: true, lagMessages: 0 }],
+          status: partition(0, { epoch: 7, base }),
+        }),
+        regionPartition(1, {
+          owner: { id: 'ffee', name: 'sf-2' },
+          standbys: [{ id: 'x', name: 'sf-1', ready: false, lagMessages: 9_000 }],
+        }),
+      ],
+    });
+    expect(text).toMatch(/^ {2}sf-1 +ab12cd34 +alive +1 +1 {2}asked +http:\/\/127\.0\.0\.1:7380$/m);
+    expect(text).toMatch(/^ {2}sf-2 +ffee +alive +1 +1 {2}640 ms ago/m);
+    expect(text).toMatch(/^ +0 {2}sf-1 +sf-2 +7 +0 .* 4,321 {2}2 min old +1,201$/m);
+    expect(text).toMatch(/^ +1 {2}sf-2 +sf-1 \(9,000 behind\) +1 /m);
+  });
+
+  it('says loudly what has no owner, and what of a silent node is not known', () => {
+    const text = shown({
+      nodes: [member({ owned: [] }), member({ ...second, state: 'silent', serving: null, events: null })],
+      partitions: [
+        regionPartition(0, { owner: null, status: null }),
+        regionPartition(1, { owner: { id: 'ffee', name: 'sf-2' }, status: null, journalMessages: null }),
+      ],
+      alarms: [
+        { kind: 'no-owner', partitions: [0], message: 'Partition 0 has no owner: …' },
+        { kind: 'held', partitions: [0], message: 'told among what is unusual' },
+      ],
+    });
+    expect(text).toContain('  ALARM: Partition 0 has no owner: …');
+    expect(text).not.toContain('told among');
+    expect(text).toMatch(/^ +0 {2}NOBODY +– /m);
+    expect(text).toMatch(/^ +1 {2}sf-2 +– +\? +\? /m);
+    expect(text).toMatch(/^ {2}sf-2 +ffee +silent/m);
+  });
+
+  it('tells a node whose lease is not fresh from one that works', () => {
+    const text = shown({ nodes: [member(), member({ ...second, serving: false })] });
+    expect(text).toMatch(/^ {2}sf-2 +ffee +lease not fresh/m);
+  });
+});
+
+describe('the rate of a region', () => {
+  const at = (nowMs: number, ...events: readonly (number | null)[]): ReturnType<typeof report> =>
+    report({ nowMs, nodes: events.map((n, i) => member({ id: `n${i}`, events: n })) });
+
+  it('is that of all nodes that were there before', () => {
+    expect(rate(at(T0, 100, 200), at(T0 + 2_000, 300, 600))).toBe(300);
+    expect(rate(at(T0, 100), at(T0 + 2_000, 300, 9_000))).toBe(100);
+    expect(rate(at(T0, 100, 200), at(T0 + 1_000, 150, null))).toBe(50);
+  });
+
+  it('is not told at first, nor of nodes that began anew', () => {
+    expect(rate(undefined, at(T0, 1))).toBeUndefined();
+    const anew = report({ nowMs: T0 + 1_000, nodes: [member({ id: 'n0', startedAtMs: T0, events: 5 })] });
+    expect(rate(at(T0, 100), anew)).toBeUndefined();
+  });
+
+  it('comes with what stands still', () => {
+    const alarms = [
+      { kind: 'no-owner', partitions: [3], message: 'Partition 3 has no owner.' },
+      { kind: 'no-standby', partitions: [1], message: 'not here' },
+    ] as const;
+    expect(notes(report({ alarms }))).toEqual(['Partition 3 has no owner.']);
   });
 });
 
@@ -344,3 +431,85 @@ describe('readable data', () => {
     expect(readable('x')).toEqual(['x']);
   });
 });
+
+describe('a replay of dead letters', () => {
+  it('takes all of a kind over their pages, the oldest first, and says what became of each', async () => {
+    const asked: unknown[] = [];
+    const seqs = await every(
+      {
+        deadLetters(ask) {
+          asked.push(ask);
+          return Promise.resolve(
+            ask.before === undefined
+              ? { items: [letter(9), letter(8)], more: true, before: 8 }
+              : { items: [letter(3)], more: false },
+          );
+        },
+      },
+      { reason: 'threw' },
+    );
+    expect(seqs).toEqual([3, 8, 9]);
+    expect(asked).toEqual([
+      { reason: 'threw', limit: 500 },
+      { reason: 'threw', limit: 500, before: 8 },
+    ]);
+    const report = await replayAll(
+      {
+        replayDead(seq) {
+          if (seq === 3) return Promise.reject(new GroundswellError('GS_REPLAYED', 'before'));
+          if (seq === 8) return Promise.reject(new GroundswellError('GS_USAGE', 'it is a message'));
+          return Promise.resolve({ seq, type: 'ride.requested', id: `dead-${seq}` });
+        },
+      },
+      seqs,
+      false,
+    );
+    expect(report).toMatchObject({ before: [3], refused: [{ seq: 8 }], replayed: [{ seq: 9 }] });
+    expect(replayLines(report)).toEqual([
+      '9  ride.requested is in again, as dead-9',
+      '3  was replayed before: --again brings it in once more',
+      '8  it is a message',
+    ]);
+    expect(replayLines({ replayed: [], before: [], refused: [] })).toEqual(['There is nothing to replay.']);
+  });
+
+  it('ends with the first that the node cannot answer', async () => {
+    const busy = new GroundswellError('GS_BUSY', 'full');
+    await expect(replayAll({ replayDead: () => Promise.reject(busy) }, [1], false)).rejects.toBe(busy);
+  });
+});
+
+describe('actors in quarantine', () => {
+  const one = {
+    actor: 'cell/9q8yyk' as ActorView['id'],
+    sinceMs: T0,
+    failures: 5,
+    kept: 12,
+    keptBytes: 9,
+    commit: 3,
+  };
+
+  it('are a table; what is not known is said', () => {
+    const lines = quarantineLines({ count: 3, actors: [one], silent: ['sf-2'] }, SF);
+    expect(lines.join('\n')).toMatch(/sf-2 did not answer[^]*cell\/9q8yyk .*08:41:00 .* 5 +12[^]*2 more/);
+    expect(quarantineLines({ count: 0, actors: [], silent: [] }, SF)).toEqual(['No actor is in quarantine.']);
+  });
+
+  it('a release waits until the actor goes on, or is back', async () => {
+    const views = [{ quarantine: { sinceMs: T0, kept: 1, keptBytes: 1 } }, {}] as ActorView[];
+    const client = (list: ActorView[]) => ({ actor: () => Promise.resolve(list.shift()!) });
+    const of = { type: 'cell', key: '9q8yyk', sinceMs: T0 };
+    const { signal } = new AbortController();
+    expect(await untilReleased(client(views), of, signal)).toBe(false);
+    const back = [{ quarantine: { sinceMs: T0 + 1, kept: 0, keptBytes: 0 } }] as ActorView[];
+    expect(await untilReleased(client(back), of, signal)).toBe(true);
+    const still = [{ quarantine: { sinceMs: T0, kept: 1, keptBytes: 1 } }] as ActorView[];
+    await expect(untilReleased(client(still), of, AbortSignal.abort())).rejects.toMatchObject({
+      code: 'GS_BUSY',
+    });
+  });
+});
+
+function letter(seq: number): DeadLetter {
+  return { seq, type: 'ride.requested', reason: 'threw', atMs: T0, message: 'no luck' };
+}

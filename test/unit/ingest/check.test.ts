@@ -229,6 +229,31 @@ describe('EventChecker', () => {
   });
 });
 
+describe('an event of a time that has not come', () => {
+  const live = new EventChecker({ cover: WORLD, nowMs: () => NOW, aheadMs: 60_000 });
+  const kinds = [
+    { type: 'driver.location', driverId: 'd', lat: 1, lon: 1, status: 'open' },
+    { type: 'session.opened', riderId: 'r', lat: 1, lon: 1 },
+    { type: 'ride.cancelled', rideId: 'x', riderId: 'r' },
+  ];
+
+  it.each(kinds)('of a live source is refused with the reason, $type', (kind) => {
+    expect(live.check({ ...kind, ts: NOW + 60_000 }).outcome).toBe('accepted');
+    expect(live.check({ ...kind, ts: NOW + 3_600_000 })).toMatchObject({
+      outcome: 'refused',
+      type: kind.type,
+      reason: 'clock_ahead',
+      field: 'ts',
+      message: expect.stringMatching(/3600 s ahead.*at most 60 s/) as string,
+    });
+    expect(live.check({ ...kind, ts: NOW + 90_000_000 })).toMatchObject({ reason: 'far_future' });
+  });
+
+  it.each(kinds)('of a replay is taken, $type', (kind) => {
+    expect(anywhere.check({ ...kind, ts: NOW + 3_600_000 }).outcome).toBe('accepted');
+  });
+});
+
 describe('eventJsonSchema', () => {
   it('gives a schema for every type, open for further fields', () => {
     for (const type of EVENT_TYPES) {

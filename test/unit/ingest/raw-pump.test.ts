@@ -88,6 +88,30 @@ const cursorOf = async (log: Log): Promise<{ seq: number; writer: string }> =>
   JSON.parse(new TextDecoder().decode((await log.last(subjects.ingestCursor))!.payload)) as never;
 
 describe('the raw pump', () => {
+  it('P8: while the region is overloaded leaves raw events in their stream, and time where it is; then takes them all', async () => {
+    const world = newWorld();
+    const none = { messages: 1, bytes: 1, bytesMax: undefined, present: [] as string[], atMs: undefined };
+    let load = none;
+    const pump = newPump(world, { gauge: { load: () => Promise.resolve(load) } });
+    publish(world, 10);
+    pump.start();
+    await pass(world.clock, 1_500);
+    expect(await effects(world.log)).toEqual(expected(10));
+    load = { ...none, present: [subjects.hold(1)] };
+    await pass(world.clock, 1_500);
+    publish(world, 500, 10);
+    await pass(world.clock, 60_000, 50);
+    expect(await effects(world.log)).toEqual(expected(10));
+    expect(pump.lag).toBe(500);
+    const heldAtMs = (await framesIn(world.log)).at(-1)!;
+    // It goes on saying that it is there, and promises nothing about what waits.
+    expect(heldAtMs.watermarkMs).toBeLessThanOrEqual(world.clock.now() - 60_000 - BOUND_MS);
+    load = none;
+    await pass(world.clock, 2_000);
+    expect(await effects(world.log)).toEqual(expected(510));
+    await pump.stop();
+  });
+
   it('takes raw events in rounds that are bounded, and moves its cursor with them', async () => {
     const world = newWorld();
     publish(world, 1_300);

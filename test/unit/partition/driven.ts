@@ -13,6 +13,7 @@ import {
 import { decodeControl, encodeControl } from '../../../src/partition/journal.js';
 import { Partition, type Commit, type PartitionConfig } from '../../../src/partition/partition.js';
 import { rowsOf } from '../../../src/partition/row-block.js';
+import type { SnapshotUpdate } from '../../../src/state/store.js';
 import { MemoryStore } from '../../../src/state/memory/memory-store.js';
 
 export const MINUTE = 60_000;
@@ -26,12 +27,16 @@ export class Driven {
   #eventSeq = 0;
 
   readonly #timersMax: number;
+  /** Commits by which the snapshot is behind. */
+  readonly #lag: number;
+  #unsaved: SnapshotUpdate[] = [];
 
   constructor(
     behaviours: readonly AnyBehaviour[],
-    { timersMax, ...more }: Partial<PartitionConfig> & { readonly timersMax?: number } = {},
+    { timersMax, lag, ...more }: Partial<PartitionConfig> & { timersMax?: number; lag?: number } = {},
   ) {
     this.#timersMax = timersMax ?? Number.POSITIVE_INFINITY;
+    this.#lag = lag ?? 0;
     this.#config = {
       region: 'sf',
       partition: 0,
@@ -61,22 +66,30 @@ export class Driven {
     this.partition.acceptMail(encodeMailFrame(shares), ++this.#inputSeq);
   }
 
-  /** Lets time pass and commits; the snapshot has it at once. */
+  /** Lets time pass and commits; the snapshot has it at once, or lags. */
   async commit(wallMs = 0): Promise<Commit | undefined> {
     this.partition.advance(wallMs, this.#timersMax);
     const commit = this.partition.takeCommit();
     if (commit === undefined) return undefined;
     this.commits.push(commit);
     const { control, changes } = commit.entry;
-    await this.store.write([
-      {
-        partition: commit.partition,
-        journalSeq: commit.number,
-        control: encodeControl(control),
-        changes: new Map(changes.map((change) => [change.id, change])),
-      },
-    ]);
+    this.#unsaved.push({
+      partition: commit.partition,
+      journalSeq: commit.number,
+      control: encodeControl(control),
+      changes: new Map(changes.map((change) => [change.id, change])),
+    });
+    await this.#save(this.#unsaved.length - this.#lag);
     return commit;
+  }
+
+  /** Number of the last commit that the snapshot holds. */
+  get saved(): number {
+    return (this.commits.at(-1)?.number ?? 0) - this.#unsaved.length;
+  }
+
+  #save(count: number): Promise<void> {
+    return this.store.write(this.#unsaved.splice(0, Math.max(0, count)));
   }
 
   async step(events: readonly ActorEvent[], watermarkMs: number): Promise<Commit | undefined> {
@@ -84,15 +97,18 @@ export class Driven {
     return this.commit();
   }
 
-  /** Throws the partition away and makes it again from its snapshot, as a recovery does. */
+  /** Throws the partition away and makes it again from its journal and snapshot, as a recovery does. */
   recover(): void {
     const { partition } = this.#config;
+    // Writes of the memory store are done when it returns.
+    this.#save(this.#unsaved.length).catch(() => undefined);
     const position = this.store.position(partition);
     this.partition = new Partition(this.#config, this.store.source(partition), {
       control: position && decodeControl(position.control),
-      timers: [...this.store.timed(partition)].map(
-        ([id, record]) => [id, decodeActor(record).timers ?? new Map<string, number>()] as const,
-      ),
+      timers: [...this.store.timed(partition)].map(([id, record]) => {
+        const { timers = new Map<string, number>(), trouble } = decodeActor(record);
+        return [id, timers, trouble] as const;
+      }),
     });
   }
 
@@ -108,9 +124,14 @@ export class Driven {
     return this.commits.at(-1)?.entry.control.counters.get(name) ?? 0;
   }
 
+  /** The stored record of an actor; undefined when it has none. */
+  record(type: string, key: string): Uint8Array | undefined {
+    return this.store.source(this.#config.partition).get(actorId(type, key));
+  }
+
   /** The stored state of an actor; undefined when it has none. */
   stored(type: string, key: string): unknown {
-    const record = this.store.source(this.#config.partition).get(actorId(type, key));
+    const record = this.record(type, key);
     return record === undefined ? undefined : decodeActor(record).state;
   }
 }

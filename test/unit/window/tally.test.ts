@@ -165,7 +165,7 @@ describe('Panes', () => {
       true,
       true,
     ]);
-    expect(panes.store().p.map(([start]) => start)).toEqual([2, 3]);
+    expect(panes.list().map(([startMs]) => startMs / PANE)).toEqual([2, 3]);
   });
 
   it('finds the earliest pane from a time on, and any within a span', () => {
@@ -188,6 +188,6 @@ describe('Panes', () => {
     panes = Panes.from(structuredClone(panes.store()), PANE);
     expect(panes.revise(PANE, 2 * PANE)).toBe(4);
     panes.prune(3 * PANE);
-    expect(panes.store().r).toEqual([]);
+    expect(panes.revisions()).toEqual([]);
   });
 });

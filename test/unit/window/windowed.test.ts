@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { defineActor, type ActorEvent, type Behaviour } from '../../../src/actor/behaviour.js';
+import { Panes } from '../../../src/window/panes.js';
 import { windowed } from '../../../src/window/windowed.js';
 import { addTally, type Tally } from '../../../src/window/tally.js';
 import { Driven, MINUTE } from '../partition/driven.js';
@@ -114,8 +115,8 @@ describe('windowed: closing', () => {
   it('keeps panes for the longest window and the lateness, and not for longer', async () => {
     const driven = new Driven(counting([]));
     for (let minute = 0; minute < 100; minute++) await driven.step([at(minute)], (minute + 1) * MINUTE);
-    const [panes] = driven.stored('cell', 'a') as [{ p: unknown[][] }];
-    expect(panes.p.map(([start]) => start)).toEqual([95, 96, 97, 98, 99]);
+    const panes = Panes.from(driven.stored('cell', 'a') as Uint8Array, MINUTE);
+    expect(panes.list().map(([startMs]) => startMs / MINUTE)).toEqual([95, 96, 97, 98, 99]);
   });
 });
 

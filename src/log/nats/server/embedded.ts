@@ -55,6 +55,8 @@ export interface EmbeddedServer {
   /** The engine's user; connections without a user are analysts. */
   readonly user: string;
   readonly password: string;
+  /** Limit of JetStream's files. */
+  readonly storeBytesMax: number;
   /** For programs that bring events: may publish those and read streams, nothing else. */
   readonly producer: ServerLogin;
   readonly pid: number;
@@ -86,6 +88,7 @@ export async function startEmbeddedServer(options: EmbeddedServerOptions): Promi
   await clearLastRun(files);
   const identity = options.identity ?? newIdentity();
   const { password, producerPassword } = identity;
+  const storeBytesMax = await boundedByDisk(files.dir, options.maxFileStoreBytes ?? MAX_FILE_STORE_BYTES);
   await writeSecret(
     files.configFile,
     serverConfig({
@@ -94,7 +97,7 @@ export async function startEmbeddedServer(options: EmbeddedServerOptions): Promi
       logFile: files.logFile,
       ...identity,
       maxPayloadBytes: options.maxPayloadBytes ?? MAX_PAYLOAD_BYTES,
-      maxFileStoreBytes: await boundedByDisk(files.dir, options.maxFileStoreBytes ?? MAX_FILE_STORE_BYTES),
+      maxFileStoreBytes: storeBytesMax,
     }),
   );
 
@@ -111,6 +114,7 @@ export async function startEmbeddedServer(options: EmbeddedServerOptions): Promi
       url,
       user: ENGINE_USER,
       password,
+      storeBytesMax,
       producer: { user: PRODUCER_USER, password: producerPassword, inboxPrefix: PRODUCER_INBOX },
       pid,
       version,

@@ -35,6 +35,7 @@ export const PRODUCER_INBOX = '_INBOX_producer';
 const PRODUCER_PUBLISHES = [
   'gs.*.ingest.>',
   'gs.*.p.*.in.ev',
+  'gs.*.p.producer.session.*',
   '$JS.API.INFO',
   '$JS.API.STREAM.INFO.*',
   '$JS.API.STREAM.MSG.GET.*',

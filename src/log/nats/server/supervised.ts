@@ -47,6 +47,7 @@ class Supervisor implements SupervisedServer {
   readonly url: string;
   readonly user: string;
   readonly password: string;
+  readonly storeBytesMax: number;
   readonly producer: EmbeddedServer['producer'];
   readonly version: string;
   readonly logFile: string;
@@ -60,10 +61,11 @@ class Supervisor implements SupervisedServer {
   #endDelay: () => void = () => undefined;
 
   constructor(options: SupervisedServerOptions, identity: ServerIdentity, first: EmbeddedServer) {
-    const { url, user, password, producer, version, logFile } = first;
+    const { url, user, password, storeBytesMax, producer, version, logFile } = first;
     this.url = url;
     this.user = user;
     this.password = password;
+    this.storeBytesMax = storeBytesMax;
     this.producer = producer;
     this.version = version;
     this.logFile = logFile;

@@ -30,7 +30,12 @@ describe('where a message lies', () => {
     ['$JS.ACK._.hash.GS_sf.c.1.17.4.1700000000000000000.9', 17, 4, 9],
     ['$JS.ACK.hub.hash.GS_sf.c.1.17.4.1700000000000000000.9.random', 17, 4, 9],
   ])('%s', (reply, streamSeq, consumerSeq, pending) => {
-    expect(deliveryOf(reply)).toEqual({ streamSeq, consumerSeq, pending });
+    expect(deliveryOf(reply)).toEqual({
+      streamSeq,
+      consumerSeq,
+      storedAtMs: 1_700_000_000_000,
+      pending,
+    });
   });
 
   it.each([[undefined], ['_INBOX.x'], ['$JS.ACK.short'], ['$JS.FC.GS_sf.c.x']])(

@@ -397,7 +397,7 @@ describe('back-pressure', () => {
     expect(response.headers.get('retry-after')).toBe('5');
     const problem = await problemOf(response);
     expect(problem).toMatchObject({ status: 503, code: 'GS_BUSY' });
-    expect(problem.remedy).toMatch(/not known.*id may be sent again/);
+    expect(problem.remedy).toMatch(/not known.*id, or a request with an idempotency-key, may be sent again/);
     log.release();
     await own.close();
   });

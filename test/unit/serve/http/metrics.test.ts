@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type { Gauge } from 'prom-client';
 import { describe, expect, it } from 'vitest';
 import { VirtualClock } from '../../../../src/core/clock.js';
-import type { NodeStatus } from '../../../../src/node/status.js';
+import type { MemberStatus, NodeStatus } from '../../../../src/node/status.js';
 import { Metrics } from '../../../../src/serve/http/metrics.js';
 import { until } from '../../../support/until.js';
 import { parseExposition, type Family } from './exposition.js';
@@ -125,6 +125,42 @@ describe('values', () => {
       snapshot: { pendingActors: 11, fileBytes: 4_096 },
       clockBehindMs: 1_500,
     });
+
+  it('of a node among others are what it owns and follows, and who is there', async () => {
+    const record = (id: string, over: Partial<MemberStatus> = {}): MemberStatus => ({
+      ...{ id, instance: id, name: id, startedAtMs: 0, weight: 1, http: undefined, version: '1' },
+      ...{ draining: false, owned: [], ready: [], alive: true, self: false, lastSeenMsAgo: 0, ...over },
+    });
+    const follow = { journalSeq: 1, commit: 1, epoch: 1 };
+    const base = { name: 'b', journalSeq: 1, madeAtMs: 1_690_000_000_000, bytes: 9 };
+    const shared = nodeStatus({
+      serving: false,
+      partitions: [partitionStatus(0, { epoch: 6, base })],
+      followed: [
+        { partition: 1, lagMessages: 12, ready: true, ...follow },
+        { partition: 3, lagMessages: 900, ready: false, ...follow },
+      ],
+      members: [
+        record('a', { self: true }),
+        record('b', { draining: true }),
+        record('c', { alive: false }),
+        record('d', { alive: false, draining: true }),
+      ],
+      stats: { ...nodeStatus().stats, taken: 4, handedOver: 3, fenced: 1 },
+    });
+    const families = await scrape({ status: () => shared });
+    const value = (name: string): Record<string, number> => valuesOf(families, name);
+    expect(value('node_serving')).toEqual({ '': 0 });
+    expect(value('owned_partitions')).toEqual({ '': 1 });
+    expect(value('standby_ready_partitions')).toEqual({ '': 1 });
+    expect(value('standby_lag_messages')).toEqual({ 1: 12, 3: 900 });
+    expect(value('members')).toEqual({ alive: 1, draining: 1, gone: 1 });
+    expect(value('partition_epoch')).toEqual({ 0: 6 });
+    expect(value('partition_base_age_seconds')['0']).toBeGreaterThan(0);
+    expect(value('partitions_taken_total')).toEqual({ '': 4 });
+    expect(value('partitions_handed_over_total')).toEqual({ '': 3 });
+    expect(value('partitions_fenced_total')).toEqual({ '': 1 });
+  });
 
   it('are those of the node', async () => {
     const clock = { now: () => 1_690_000_010_250, monotonic: () => performance.now() };

@@ -13,15 +13,22 @@ import { EventChecker } from '../../../../src/ingest/check.js';
 import { LiveProducer, type LiveProducerOptions } from '../../../../src/ingest/live-producer.js';
 import { Producer } from '../../../../src/ingest/producer.js';
 import { loadRegion } from '../../../../src/ingest/region.js';
+import type { Gauge } from '../../../../src/log/gauge.js';
 import { MemoryLog } from '../../../../src/log/memory/memory-log.js';
 import { Subjects } from '../../../../src/log/subjects.js';
 import { loadLinearModel } from '../../../../src/model/load.js';
-import type { ActorView, NodeStatus, PartitionStatus } from '../../../../src/node/status.js';
+import type {
+  ActorView,
+  NodeStatus,
+  PartitionStatus,
+  QuarantinedActors,
+} from '../../../../src/node/status.js';
 import { decodeEventFrame } from '../../../../src/partition/frame.js';
 import type { HttpFacts, RoutePlugin } from '../../../../src/serve/http/facts.js';
 import { Metrics } from '../../../../src/serve/http/metrics.js';
 import { ROUTES } from '../../../../src/serve/http/routes.js';
 import { startHttp, type HttpLimits, type HttpServer } from '../../../../src/serve/http/server.js';
+import { RegionNodes } from '../../../../src/serve/nodes/region-nodes.js';
 import { RegionView } from '../../../../src/serve/region-view.js';
 
 const loaded = await loadRegion({ name: 'sf', dir: join(CONFIG_FOLDER, 'regions') });
@@ -36,11 +43,17 @@ export const partitionStatus = (partition: number, more: Partial<PartitionStatus
   watermarkMs: 1_690_000_000_000,
   closedMs: [1_690_000_000_000],
   holder: 'http:n1:1',
+  silent: [],
   commit: 7,
   committedAtMs: 1_690_000_000_500,
+  epoch: 1,
+  base: undefined,
+  baseOverdue: false,
+  journalOverBudget: false,
   inputSeq: 40,
   journalSeq: 41,
   lagMessages: 0,
+  quarantined: 0,
   residentActors: 12,
   activations: 20,
   passivations: 8,
@@ -49,9 +62,12 @@ export const partitionStatus = (partition: number, more: Partial<PartitionStatus
 
 export const nodeStatus = (more: Partial<NodeStatus> = {}): NodeStatus => ({
   state: 'running',
+  serving: true,
   region: 'sf',
   partitionCount: 2,
   partitions: [partitionStatus(0), partitionStatus(1)],
+  followed: [],
+  members: [],
   counters: {},
   stats: {
     events: 0,
@@ -64,6 +80,9 @@ export const nodeStatus = (more: Partial<NodeStatus> = {}): NodeStatus => ({
     rows: 0,
     entriesRecovered: 0,
     retentionFailures: 0,
+    taken: 0,
+    handedOver: 0,
+    fenced: 0,
   },
   snapshot: { pendingActors: 0, fileBytes: 0 },
   clockBehindMs: 0,
@@ -74,12 +93,18 @@ export interface Given {
   readonly facts?: Partial<HttpFacts>;
   readonly status?: () => NodeStatus;
   readonly inspect?: (id: string) => Promise<ActorView | undefined>;
+  readonly quarantined?: () => QuarantinedActors;
   readonly producer?: Partial<LiveProducerOptions>;
   readonly routes?: readonly RoutePlugin[];
   readonly logger?: Logger;
   readonly host?: string;
+  readonly port?: number;
   readonly limits?: Partial<HttpLimits>;
   readonly log?: MemoryLog;
+  /** Id of its producer. */
+  readonly producerId?: string;
+  /** How full its stream is. */
+  readonly gauge?: Gauge;
 }
 
 export interface TestNode {
@@ -105,7 +130,8 @@ export async function startNode(given: Given = {}): Promise<TestNode> {
       routes: registry.routes,
       clock: systemClock,
       partitions: region.partitions,
-      id: 'http:test',
+      id: given.producerId ?? 'http:test',
+      ...(given.gauge === undefined ? {} : { gauge: given.gauge }),
       mode: 'live',
       outOfOrderBoundMs: region.outOfOrderBoundMs,
       frameEvents: region.limits.frameEvents,
@@ -126,16 +152,34 @@ export async function startNode(given: Given = {}): Promise<TestNode> {
     logger: silent,
   });
   const metrics = new Metrics();
+  const status = given.status ?? ((): NodeStatus => nodeStatus());
   const facts: HttpFacts = {
     version: '1.2.3',
     name: 'n1',
     region,
     startedAtMs: 1_690_000_000_000,
     clock: systemClock,
-    node: {
-      status: given.status ?? (() => nodeStatus()),
-      inspect: given.inspect ?? (() => Promise.resolve(undefined)),
-    },
+    node: { status },
+    nodes: new RegionNodes({
+      name: 'n1',
+      version: '1.2.3',
+      startedAtMs: 1_690_000_000_000,
+      partitionCount: region.partitions,
+      standbys: 0,
+      clock: systemClock,
+      here: {
+        get serving() {
+          return status().serving;
+        },
+        get members() {
+          return status().members;
+        },
+        status,
+        owns: () => true,
+        inspect: given.inspect ?? (() => Promise.resolve(undefined)),
+        quarantined: given.quarantined ?? (() => ({ count: 0, actors: [] })),
+      },
+    }),
     registry,
     producer,
     checker: new EventChecker({ cover: new Cover(region.cover), nowMs: () => systemClock.now() }),
@@ -154,7 +198,7 @@ export async function startNode(given: Given = {}): Promise<TestNode> {
   };
   const http = await startHttp({
     host: given.host ?? '127.0.0.1',
-    port: 0,
+    port: given.port ?? 0,
     logger: given.logger ?? silent,
     clock: systemClock,
     facts,

@@ -4,7 +4,7 @@
  */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { GroundswellError } from '../../../../src/core/errors.js';
-import type { ActorView } from '../../../../src/node/status.js';
+import type { ActorView, MemberStatus } from '../../../../src/node/status.js';
 import {
   nodeStatus,
   partitionStatus,
@@ -17,6 +17,11 @@ import {
 
 const encoder = new TextEncoder();
 const json = (value: unknown): Uint8Array => encoder.encode(JSON.stringify(value));
+
+const record = (id: string, over: Partial<MemberStatus> = {}): MemberStatus => ({
+  ...{ id, instance: id, name: `node-${id}`, startedAtMs: 0, weight: 1, http: undefined, version: '1' },
+  ...{ draining: false, owned: [], ready: [], alive: true, self: false, lastSeenMsAgo: 0, ...over },
+});
 
 async function ask<T>(given: Given, path: string): Promise<{ status: number; body: T }> {
   const node = await startNode(given);
@@ -49,6 +54,23 @@ describe('/readyz', () => {
     ['starts', { status: () => nodeStatus({ state: 'starting' }) }, 'the node is starting'],
     ['has failed', { status: () => nodeStatus({ state: 'failed' }) }, 'the node is failed'],
     ['drains', { facts: { draining: () => true } }, 'the node is draining'],
+    [
+      'has lost its lease',
+      { status: () => nodeStatus({ serving: false }) },
+      'the node’s lease is not fresh: it does nothing until that is renewed',
+    ],
+    [
+      'is to take partitions',
+      { status: () => nodeStatus({ partitions: [], members: [record('a', { self: true })] }) },
+      'nobody owns partitions 0–1 yet, and it is this node’s turn',
+    ],
+    [
+      'has workers that are down',
+      {
+        facts: { node: { status: () => nodeStatus(), troubles: () => ['worker w-2 does not answer'] } },
+      },
+      'worker w-2 does not answer',
+    ],
     [
       'has lost the server',
       { facts: { nats: () => ({ url: '', version: '', embedded: true, connected: false }) } },
@@ -94,6 +116,18 @@ describe('/readyz', () => {
     });
   });
 
+  it('is ready as a standby that owns nothing, and while another is to take what nobody owns', async () => {
+    const owner = record('b', { owned: [0, 1] });
+    const standby = (members: MemberStatus[]): Given => ({
+      status: () => nodeStatus({ partitions: [], members }),
+    });
+    expect((await ready(standby([record('a', { self: true }), owner]))).status).toBe(200);
+    // Its weight gives it next to nothing: the other one takes both.
+    const light = record('a', { self: true, weight: 1e-9 });
+    expect((await ready(standby([light, record('b')]))).status).toBe(200);
+    expect((await ready(standby([record('a', { self: true, draining: true })]))).status).toBe(200);
+  });
+
   it('bears exactly as much lag as is configured', async () => {
     const status = (): ReturnType<typeof nodeStatus> =>
       nodeStatus({ partitions: [partitionStatus(0, { lagMessages: 1_000 })] });
@@ -126,6 +160,11 @@ describe('/v1/status', () => {
       nowMs: expect.any(Number) as number,
       node: JSON.parse(JSON.stringify(nodeStatus())) as object,
       nats: { url: 'nats://127.0.0.1:4222', version: '2.15.1', embedded: false, connected: true },
+      nodes: [{ name: 'n1', state: 'alive', self: true, owned: [0, 1] }],
+      partitions: [
+        { partition: 0, owner: { name: 'n1' }, standbys: [], status: { commit: 7 } },
+        { partition: 1, owner: { name: 'n1' } },
+      ],
       http: { subscribers: 0 },
       publisher: { published: 3, lagMessages: 0 },
       ingest: { queued: 0, free: 100_000, accepted: 0, refused: 0, failure: null },
@@ -134,6 +173,74 @@ describe('/v1/status', () => {
     expect(JSON.stringify(body)).not.toContain('secret');
   });
 });
+
+describe('/v1/nodes', () => {
+  const drain = async (
+    path: string,
+    body: string,
+    { type = 'application/json', given = {} }: { type?: string; given?: Given } = {},
+  ): Promise<{ status: number; body: unknown }> => {
+    const node = await startNode(given);
+    try {
+      const response = await fetch(`${node.url}/v1/nodes/${path}/drain`, {
+        method: 'POST',
+        headers: { 'content-type': type },
+        body,
+      });
+      return { status: response.status, body: await response.json() };
+    } finally {
+      await node.close();
+    }
+  };
+
+  it('passes a wish on to the region, and gives what it answers', async () => {
+    const asked: unknown[] = [];
+    const own = await startNode();
+    await own.close();
+    const nodes = {
+      ...pickNodes(own.facts.nodes),
+      drain: (name: string, on: boolean) => {
+        asked.push([name, on]);
+        return Promise.resolve({ id: 'x', name, draining: on });
+      },
+    };
+    const given = { facts: { nodes } };
+    expect(await drain('sf-2', '{"on":true}', { given })).toEqual({
+      status: 200,
+      body: { id: 'x', name: 'sf-2', draining: true },
+    });
+    await drain('%C3%BCber', '{"on":false}', { given });
+    expect(asked).toEqual([
+      ['sf-2', true],
+      ['über', false],
+    ]);
+  });
+
+  it('refuses a node that is not known, one without a successor, and a wish that is none', async () => {
+    expect(await drain('sf-2', '{"on":true}')).toMatchObject({
+      status: 404,
+      body: { error: { code: 'GS_NOT_FOUND' } },
+    });
+    const given = { status: () => nodeStatus({ members: [record('a', { self: true })] }) };
+    expect(await drain('node-a', '{"on":true}', { given })).toMatchObject({
+      status: 409,
+      body: { error: { code: 'GS_NO_SUCCESSOR' } },
+    });
+    for (const body of ['', '{', '[]', 'null', '{"on":"yes"}', '{}'])
+      expect((await drain('a', body)).status, body).toBe(400);
+    // What a page of somebody else's could send.
+    expect((await drain('a', '{"on":true}', { type: 'text/plain' })).status).toBe(400);
+  });
+});
+
+function pickNodes(nodes: TestNode['facts']['nodes']): TestNode['facts']['nodes'] {
+  return {
+    status: () => nodes.status(),
+    inspect: (id) => nodes.inspect(id),
+    quarantined: () => nodes.quarantined(),
+    drain: (name, on) => nodes.drain(name, on),
+  };
+}
 
 describe('/v1/actors', () => {
   const view = (id: string, state: unknown): ActorView => ({

@@ -1,0 +1,121 @@
+/**
+ * Sends what the owned partitions commit: as one batch at a time, so that the next step is computed while the last batch
+ * is in flight. What does not fit a batch is held for the next, before anything newer of its partition (P8).
+ */
+import type { Clock } from '../core/clock.js';
+import { GroundswellError } from '../core/errors.js';
+import type { Log } from '../log/log.js';
+import type { Commit } from '../partition/partition.js';
+import { encodeCommit, type EncodedCommit } from './batch-assembly.js';
+import type { CommitResult, GroupCommit } from './group-commit.js';
+import type { NodeObserver } from './status.js';
+
+export interface CommitPipelineOptions {
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly partitions: number;
+  readonly groupCommit: GroupCommit;
+  /** Bytes of one batch, roughly. */
+  readonly batchBytesMax: number;
+  readonly observer?: Pick<NodeObserver, 'committed'>;
+  onAcknowledged(result: CommitResult, bytes: number): void;
+  onFailure(error: Error): void;
+}
+
+interface Packed {
+  readonly batch: readonly EncodedCommit[];
+  readonly bytes: number;
+  readonly messages: number;
+}
+
+export class CommitPipeline {
+  readonly #options: CommitPipelineOptions;
+  #held: EncodedCommit[] = [];
+  #inFlight: Promise<void> | undefined;
+  #startedAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(options: CommitPipelineOptions) {
+    this.#options = options;
+  }
+
+  get busy(): boolean {
+    return this.#inFlight !== undefined;
+  }
+
+  /** Monotonic time at which the last batch was sent. */
+  get startedAtMs(): number {
+    return this.#startedAtMs;
+  }
+
+  /** Resolves when no batch is in flight. */
+  async idle(): Promise<void> {
+    await this.#inFlight;
+  }
+
+  /** Whether a commit of this partition waits for the next batch. */
+  holds(partition: number): boolean {
+    return this.#held.some(({ commit }) => commit.partition === partition);
+  }
+
+  /** Lets go of what waits of a partition that is not ours any more. */
+  drop(partition: number): void {
+    this.#held = this.#held.filter(({ commit }) => commit.partition !== partition);
+  }
+
+  /**
+   * Sends a batch, unless one is in flight.
+   * @param take the next commit of every partition that has one and is not held
+   * @returns whether there was anything to send
+   */
+  start(take: () => readonly Commit[]): boolean {
+    if (this.busy) return false;
+    const { log, clock, observer, groupCommit } = this.#options;
+    const commits = [...this.#held, ...take().map((commit) => encodeCommit(commit, log.payloadBytesMax))];
+    if (commits.length === 0) return false;
+    const { batch, bytes, messages } = this.#pack(commits);
+    this.#startedAtMs = clock.monotonic();
+    const sentAtMs = this.#startedAtMs;
+    this.#inFlight = groupCommit.commit(batch).then(
+      (result) => {
+        this.#inFlight = undefined;
+        const seconds = (clock.monotonic() - sentAtMs) / 1000;
+        observer?.committed({ bytes, messages, partitions: batch.length, seconds });
+        this.#options.onAcknowledged(result, bytes);
+      },
+      (error: unknown) => {
+        this.#inFlight = undefined;
+        this.#options.onFailure(error instanceof Error ? error : new Error(String(error)));
+      },
+    );
+    return true;
+  }
+
+  /** As many commits as fit one batch; the others are held. */
+  #pack(commits: readonly EncodedCommit[]): Packed {
+    const { log, partitions, batchBytesMax } = this.#options;
+    // Mail adds at most a frame per destination, a few more when it is large: leave room for that.
+    const messagesMax = log.batchEntriesMax - 2 * partitions;
+    const batch: EncodedCommit[] = [];
+    this.#held = [];
+    let bytes = 0;
+    let messages = 0;
+    for (const encoded of commits) {
+      const count = encoded.journal.length + encoded.out.length;
+      const fits = bytes + encoded.bytes <= batchBytesMax && messages + count <= messagesMax;
+      if (!fits && batch.length === 0 && messages + count > messagesMax) {
+        throw new GroundswellError(
+          'GS_BATCH_TOO_LARGE',
+          `One step of partition ${encoded.commit.partition} takes ${count} messages; a batch holds ${messagesMax}.`,
+        );
+      }
+      if (fits || batch.length === 0) {
+        batch.push(encoded);
+        bytes += encoded.bytes;
+        messages += count;
+      } else {
+        this.#held.push(encoded);
+      }
+    }
+    return { batch, bytes, messages };
+  }
+}

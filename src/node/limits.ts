@@ -1,0 +1,57 @@
+/** What a node takes, holds and waits for at most: every queue and every bite of work has its limit here (P8). */
+
+export interface NodeLimits {
+  /** Input bytes a partition takes in one turn. */
+  readonly turnBytes: number;
+  /** Events a partition may have taken and not committed. */
+  readonly uncommittedEventsMax: number;
+  /** Bytes of one batch, roughly. */
+  readonly batchBytesMax: number;
+  /** Timers that fire in one turn, over all partitions: a minute that closes leaves room for what comes meanwhile. */
+  readonly turnTimersMax: number;
+  /** The same in time, ms: a turn ends soon after it, however much there is to close. */
+  readonly turnTimersMs: number;
+  /** Actors in memory, over all partitions of the node. */
+  readonly residentActorsMax: number;
+  /** Steps after which an untouched actor is passivated. */
+  readonly idleSteps: number;
+  readonly pendingSnapshotActorsMax: number;
+  /** At least so long between two snapshot transactions, ms. */
+  readonly snapshotEveryMs: number;
+  /**
+   * While input keeps coming and the node is behind or a replay is attached, commits are at least so far apart, ms: what
+   * is gathered costs less. Otherwise a commit follows as soon as the last one is acknowledged.
+   */
+  readonly commitEveryMs: number;
+  /** While a minute closes, commits are at least so far apart, ms: cells are told by many, a little each time. */
+  readonly closingCommitEveryMs: number;
+  /** Input messages that were not taken yet: with more of them, the node counts as behind. */
+  readonly behindMessages: number;
+  /** Attempts to store a commit before the node gives up. */
+  readonly commitAttemptsMax: number;
+  /** How often time is looked at when nothing comes, ms. */
+  readonly tickMs: number;
+  /** How long committed inputs are kept, ms. */
+  readonly historyMs: number;
+  /** A node that stops hands its partitions over for so long at most, ms; others then take what is left. */
+  readonly drainMs: number;
+}
+
+export const DEFAULT_LIMITS: NodeLimits = {
+  turnBytes: 256 * 1024,
+  uncommittedEventsMax: 50_000,
+  batchBytesMax: 16 * 1024 * 1024,
+  turnTimersMax: 2_000,
+  turnTimersMs: 15,
+  residentActorsMax: 1_000_000,
+  idleSteps: 10_000,
+  pendingSnapshotActorsMax: 500_000,
+  snapshotEveryMs: 5_000,
+  commitEveryMs: 200,
+  closingCommitEveryMs: 50,
+  behindMessages: 64,
+  commitAttemptsMax: 30,
+  tickMs: 200,
+  historyMs: 24 * 3_600_000,
+  drainMs: 3_000,
+};

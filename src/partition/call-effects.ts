@@ -1,0 +1,72 @@
+/** The effects of one call, held back until it is known that the call succeeded. */
+import type { Row } from '../actor/row.js';
+import type { ActorId } from '../core/ids.js';
+import type { Resident } from './actor-record.js';
+import type { Mergeable } from './outbox.js';
+import type { SideOutput } from './output.js';
+import type { Effects, StepEffects } from './step-effects.js';
+import type { TimerEntry } from './timers.js';
+
+type Merge = (receiver: Mergeable, into: unknown, from: unknown) => { readonly body: unknown } | undefined;
+
+export class CallEffects implements Effects {
+  #held: ((into: StepEffects, merge: Merge) => void)[] = [];
+
+  say(
+    stage: number | undefined,
+    to: ActorId,
+    name: string,
+    atMs: number,
+    body: unknown,
+    receiver: Mergeable | undefined,
+  ): void {
+    this.#held.push((effects, merge) => {
+      const merging =
+        receiver?.combine === undefined
+          ? undefined
+          : (into: unknown, from: unknown) => merge(receiver, into, from);
+      effects.outbox(stage).putCarefully(to, name, atMs, body, merging);
+    });
+  }
+
+  schedule(stage: number, atMs: number, entry: TimerEntry): void {
+    this.#held.push((effects) => {
+      effects.schedule(stage, atMs, entry);
+    });
+  }
+
+  emit(row: Row): void {
+    this.#held.push((effects) => {
+      effects.emit(row);
+    });
+  }
+
+  side(side: SideOutput): void {
+    this.#held.push((effects) => {
+      effects.side(side);
+    });
+  }
+
+  show(actor: Resident, values: Readonly<Record<string, number>>): void {
+    this.#held.push((effects) => {
+      effects.show(actor, values);
+    });
+  }
+
+  count(name: string, by: number): void {
+    this.#held.push((effects) => {
+      effects.count(name, by);
+    });
+  }
+
+  /** Lets the effects take place, in the order in which they were said. */
+  applyTo(effects: StepEffects, merge: Merge): void {
+    const held = this.#held;
+    this.#held = [];
+    for (const apply of held) apply(effects, merge);
+  }
+
+  drop(): void {
+    this.#held = [];
+  }
+}

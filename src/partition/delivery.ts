@@ -1,0 +1,280 @@
+/**
+ * Brings events, messages and timers to their actors: each event once, an actor's own due timers before anything else, and
+ * what comes for an actor in quarantine into its keeping. Owns what becomes of a call that failed.
+ */
+import type { ActorEvent } from '../actor/behaviour.js';
+import type { Registry } from '../actor/registry.js';
+import { actorId, type ActorId } from '../core/ids.js';
+import type { Resident } from './actor-record.js';
+import type { ActorTable } from './actor-table.js';
+import { CarefulCalls } from './careful-call.js';
+import type { Caller, Dispatcher } from './dispatcher.js';
+import type { RefusedEvent } from './frame.js';
+import type { HandlerGuard } from './handler-guard.js';
+import { deadLetter, failureOf, isPoison, type Call, type Failure, type PoisonRules } from './poison.js';
+import {
+  keep,
+  RELEASE_EVENT,
+  releasedActor,
+  viewOfQuarantine,
+  type KeptCall,
+  type QuarantinedActor,
+} from './quarantine.js';
+import type { Effects, StepEffects } from './step-effects.js';
+import type { StepFacts } from './step-facts.js';
+import type { TimerEntry, TimerQueue } from './timers.js';
+
+export interface DeliveryParts {
+  readonly registry: Registry;
+  readonly rules: PoisonRules;
+  /** An event id is remembered for this long, event time ms. */
+  readonly duplicateWindowMs: number;
+  readonly actors: ActorTable;
+  readonly facts: StepFacts;
+  readonly effects: StepEffects;
+  readonly timers: readonly TimerQueue[];
+  /** The partition's actors in quarantine: kept up here. */
+  readonly quarantined: Map<ActorId, QuarantinedActor>;
+  /** Each call can be taken back; otherwise one that fails is thrown, and the step is made again. */
+  readonly careful: boolean;
+  /** Set when each call is watched by itself. */
+  readonly guard: HandlerGuard | undefined;
+  dispatcher(effects: Effects): Dispatcher;
+  /** Number of the commit that this goes into. */
+  nextCommit(): number;
+  onFailure(): void;
+}
+
+export class Delivery {
+  readonly #parts: DeliveryParts;
+  readonly #facts: StepFacts;
+  readonly #direct: Dispatcher;
+  readonly #careful: CarefulCalls | undefined;
+  readonly #caller: Caller;
+
+  constructor(parts: DeliveryParts) {
+    this.#parts = parts;
+    this.#facts = parts.facts;
+    this.#direct = parts.dispatcher(parts.effects);
+    this.#careful = parts.careful
+      ? new CarefulCalls({
+          ...parts,
+          onFailure: (actor, call, failure) => {
+            this.#failed(actor, call, failure);
+          },
+          onUnusable: (id, call, failure) => {
+            this.#unusable(id, call, failure);
+          },
+        })
+      : undefined;
+    this.#caller = this.#careful ?? this.#direct;
+  }
+
+  /** The step is committed. */
+  settle(): void {
+    this.#careful?.settle();
+  }
+
+  event(event: ActorEvent): void {
+    const { type, ts, id } = event;
+    const route = this.#parts.registry.routes.get(type);
+    if (route === undefined) {
+      this.#ownEvent(event);
+      return;
+    }
+    const to = actorId(route.type.behaviour.type, event[route.keyField] as string);
+    const actor = this.#receiver(to, 'event', type, ts, event);
+    if (actor === undefined) return;
+    if (id !== undefined && actor.seen?.has(id) === true) {
+      this.#parts.effects.count('duplicates', 1);
+      return;
+    }
+    if (!this.#caller.event(actor, event)) return;
+    if (actor.trouble !== undefined) actor.trouble = undefined;
+    if (id !== undefined) this.#remember(actor, id, ts);
+  }
+
+  message(to: ActorId, name: string, atMs: number, body: unknown): void {
+    const actor = this.#receiver(to, 'message', name, atMs, body);
+    if (actor === undefined || !this.#caller.message(actor, name, atMs, body)) return;
+    if (actor.trouble !== undefined) actor.trouble = undefined;
+  }
+
+  /** A timer of the queue is due. One that its actor does not have any more, or that waits for a release, is passed over. */
+  timer({ actor: actorOrId, name }: TimerEntry, atMs: number): void {
+    let actor: Resident | undefined;
+    if (typeof actorOrId !== 'string' && actorOrId.resident) {
+      actor = actorOrId;
+      actor.touchedIn = this.#parts.actors.step;
+    } else {
+      const id = typeof actorOrId === 'string' ? actorOrId : actorOrId.id;
+      actor = this.#activate(id, 'timer', name, atMs, undefined);
+    }
+    if (actor?.timers?.get(name) === atMs && actor.trouble?.quarantine === undefined)
+      this.#fire(actor, name, atMs);
+  }
+
+  /** An event that is for no actor. */
+  #ownEvent(event: ActorEvent): void {
+    const { effects } = this.#parts;
+    if (event.type === 'refused') {
+      const { claimed, reason, message, ts, body } = event as RefusedEvent;
+      effects.side({ kind: 'dead', type: claimed, body: { reason, message, ts, body } });
+      effects.count(`refused.${reason}`, 1);
+    } else if (event.type === RELEASE_EVENT) {
+      const id = releasedActor(event);
+      if (id !== undefined) this.#release(id);
+    } else {
+      effects.count('unrouted', 1);
+    }
+  }
+
+  /**
+   * Lets an actor out of quarantine: it takes what was kept, in order and each as of when it came, so that it does what it
+   * would have done then; its timers are due again. What it says is late for those it tells, and falls under their rules.
+   */
+  #release(id: ActorId): void {
+    const actor = this.#parts.actors.isKnown(id)
+      ? this.#activate(id, 'event', 'release', 0, undefined)
+      : undefined;
+    const quarantine = actor?.trouble?.quarantine;
+    if (actor === undefined || quarantine === undefined) return;
+    this.#parts.actors.markDirty(actor);
+    this.#parts.quarantined.delete(id);
+    actor.trouble = undefined;
+    const { stage } = actor.type;
+    for (const [name, atMs] of actor.timers ?? []) this.#parts.timers[stage]!.add(atMs, { actor, name });
+    const { limits, due } = this.#facts;
+    const limitMs = limits[stage]!;
+    due[stage] = true;
+    for (const { kind, name, atMs, body, limitMs: thenMs } of quarantine.kept) {
+      limits[stage] = thenMs;
+      if (kind === 'event') this.event(body as ActorEvent);
+      else this.message(id, name, atMs, body);
+    }
+    limits[stage] = limitMs;
+    this.#parts.effects.count('released', 1);
+  }
+
+  /** The actor, ready to be called; undefined when it is not to be: it is not there, or in quarantine. */
+  #receiver(
+    id: ActorId,
+    kind: 'event' | 'message',
+    name: string,
+    atMs: number,
+    body: unknown,
+  ): Resident | undefined {
+    const actor = this.#activate(id, kind, name, atMs, body);
+    if (actor === undefined) return undefined;
+    if (actor.trouble?.quarantine === undefined) {
+      if (this.#facts.due[actor.type.stage] && actor.timers !== undefined) {
+        this.#catchUp(actor);
+        if (actor.forgotten) return this.#receiver(id, kind, name, atMs, body);
+      }
+      if (actor.trouble?.quarantine === undefined) return actor;
+    }
+    this.#keep(actor, { kind, name, atMs, body, limitMs: this.#facts.limits[actor.type.stage]! });
+    return undefined;
+  }
+
+  #activate(
+    id: ActorId,
+    kind: Call['kind'],
+    name: string,
+    atMs: number,
+    body: unknown,
+  ): Resident | undefined {
+    try {
+      const actor = this.#caller.activate(id);
+      // A timer of it stays in its record, for those who know its type.
+      if (actor === undefined && kind !== 'timer') this.#direct.unhandled(id, { kind, name, atMs, body });
+      return actor;
+    } catch (error) {
+      if (this.#careful === undefined || !isPoison(error)) throw error;
+      this.#unusable(id, { kind, name, atMs, body }, failureOf(error));
+      return undefined;
+    }
+  }
+
+  /** Fires what is due of an actor before it takes anything else, while its stage is still closing. */
+  #catchUp(actor: Resident): void {
+    const { stage } = actor.type;
+    while (actor.trouble?.quarantine === undefined) {
+      let first: [name: string, atMs: number] | undefined;
+      for (const timer of actor.timers ?? [])
+        if (timer[1] <= this.#facts.limits[stage]! && (first === undefined || timer[1] < first[1]))
+          first = timer;
+      if (first === undefined) return;
+      this.#fire(actor, ...first);
+    }
+  }
+
+  #fire(actor: Resident, name: string, atMs: number): void {
+    if (this.#caller.timer(actor, name, atMs) && actor.trouble !== undefined) actor.trouble = undefined;
+  }
+
+  /** Events with an id take effect once within the duplicate window, per entity. */
+  #remember(actor: Resident, id: string, ts: number): void {
+    const seen = (actor.seen ??= new Map<string, number>());
+    const horizonMs = this.#facts.watermarkMs - this.#parts.duplicateWindowMs;
+    for (const [old, oldTs] of seen) if (oldTs < horizonMs) seen.delete(old);
+    seen.set(id, ts);
+  }
+
+  #keep(actor: Resident, call: KeptCall): void {
+    const quarantine = actor.trouble!.quarantine!;
+    if (keep(quarantine, call, this.#parts.rules)) {
+      this.#parts.actors.markDirty(actor);
+      this.#list(actor);
+      return;
+    }
+    const message = `The quarantine of ${actor.id} keeps no more.`;
+    this.#bury(actor.id, call, { reason: 'quarantined_full', message, stack: undefined });
+  }
+
+  /** A call failed and was taken back. */
+  #failed(actor: Resident, call: Call, failure: Failure): void {
+    const { rules, actors, effects } = this.#parts;
+    actors.markDirty(actor);
+    this.#bury(actor.id, call, failure);
+    const trouble = (actor.trouble ??= { failures: 0, quarantine: undefined });
+    trouble.failures++;
+    if (call.kind === 'timer') this.#setAgain(actor, call);
+    if (trouble.failures >= rules.quarantineAfter && trouble.quarantine === undefined) {
+      trouble.quarantine = { sinceMs: this.#facts.wallMs, kept: [], keptBytes: 0 };
+      effects.count('quarantined', 1);
+      this.#list(actor);
+    }
+    this.#parts.onFailure();
+  }
+
+  /** An actor cannot be called at all, for its state can be neither loaded nor stored: its record stays as it is. */
+  #unusable(id: ActorId, call: Call, failure: Failure): void {
+    this.#bury(id, call, failure);
+    this.#parts.onFailure();
+  }
+
+  /** A periodic timer is due again, its period later and not before its stage has closed further. */
+  #setAgain(actor: Resident, { name, atMs }: Call): void {
+    const { stage, behaviour } = actor.type;
+    const everyMs = behaviour.failedTimerAgainMs;
+    if (everyMs === undefined) return;
+    const closedMs = Math.max(atMs, this.#facts.closed[stage]!);
+    const againMs = atMs + (Math.floor((closedMs - atMs) / everyMs) + 1) * everyMs;
+    (actor.timers ??= new Map<string, number>()).set(name, againMs);
+    this.#parts.timers[stage]!.add(againMs, { actor, name });
+  }
+
+  #bury(id: ActorId, call: Call, failure: Failure): void {
+    this.#parts.effects.side(deadLetter(id, call, failure));
+    this.#parts.effects.count(`dead.${failure.reason}`, 1);
+  }
+
+  #list(actor: Resident): void {
+    const { failures, quarantine } = actor.trouble!;
+    const { quarantined } = this.#parts;
+    const commit = quarantined.get(actor.id)?.commit ?? this.#parts.nextCommit();
+    const view = viewOfQuarantine(quarantine!);
+    quarantined.set(actor.id, { actor: actor.id, failures, ...view, commit });
+  }
+}

@@ -1,0 +1,103 @@
+/**
+ * What handlers have said since the last commit, and where they say it: messages, timers, rows, side outputs, values to
+ * show, counters. Collected, never performed (P4); thrown away whole when the step is made again.
+ */
+import type { Row } from '../actor/row.js';
+import type { ActorId } from '../core/ids.js';
+import type { Resident } from './actor-record.js';
+import { Outbox, type Mergeable } from './outbox.js';
+import type { SideOutput } from './output.js';
+import { RowBlocks } from './row-block.js';
+import { Shown } from './shown.js';
+import type { TimerEntry, TimerQueue } from './timers.js';
+
+/** Where a handler's effects go. */
+export interface Effects {
+  /** @param stage of the receiver when it is told within the step; undefined when by mail */
+  say(
+    stage: number | undefined,
+    to: ActorId,
+    name: string,
+    atMs: number,
+    body: unknown,
+    receiver: Mergeable | undefined,
+  ): void;
+  schedule(stage: number, atMs: number, entry: TimerEntry): void;
+  emit(row: Row): void;
+  side(side: SideOutput): void;
+  show(actor: Resident, values: Readonly<Record<string, number>>): void;
+  count(name: string, by: number): void;
+}
+
+export class StepEffects implements Effects {
+  readonly mail = new Outbox();
+  /** Messages for actors here, by the receiver's stage: delivered within the step. */
+  readonly local: readonly Outbox[];
+  readonly rows = new RowBlocks();
+  readonly shown = new Shown();
+  readonly #timers: readonly TimerQueue[];
+  readonly #counters: Map<string, number>;
+  #sides: SideOutput[] = [];
+
+  constructor(timers: readonly TimerQueue[], counters: Map<string, number>) {
+    this.#timers = timers;
+    this.#counters = counters;
+    this.local = timers.map(() => new Outbox());
+  }
+
+  /** There is something for the world to know. */
+  get tells(): boolean {
+    return this.rows.count > 0 || this.#sides.length > 0 || this.shown.count > 0;
+  }
+
+  /** Messages wait for actors here. */
+  get waits(): boolean {
+    return this.local.some(({ size }) => size > 0);
+  }
+
+  /** Messages could not be merged, whether or not the handler that said them told so. */
+  get broken(): boolean {
+    return this.mail.broken || this.local.some(({ broken }) => broken);
+  }
+
+  say(
+    stage: number | undefined,
+    to: ActorId,
+    name: string,
+    atMs: number,
+    body: unknown,
+    receiver: Mergeable | undefined,
+  ): void {
+    this.outbox(stage).put(to, name, atMs, body, receiver);
+  }
+
+  outbox(stage: number | undefined): Outbox {
+    return stage === undefined ? this.mail : this.local[stage]!;
+  }
+
+  schedule(stage: number, atMs: number, entry: TimerEntry): void {
+    this.#timers[stage]!.add(atMs, entry);
+  }
+
+  emit(row: Row): void {
+    this.rows.add(row);
+  }
+
+  side(side: SideOutput): void {
+    this.#sides.push(side);
+  }
+
+  show(actor: Resident, values: Readonly<Record<string, number>>): void {
+    this.shown.put(actor, values);
+  }
+
+  count(name: string, by: number): void {
+    this.#counters.set(name, (this.#counters.get(name) ?? 0) + by);
+  }
+
+  takeSides(): SideOutput[] {
+    const sides = this.#sides;
+    this.#sides = [];
+    return sides;
+  }
+}

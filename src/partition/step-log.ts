@@ -1,0 +1,47 @@
+/**
+ * What a partition was told since its last commit. A step is a pure function of it, so it can be made again. Holds
+ * references to what others hold anyhow, no copies; bounded by what a partition may take without a commit (P8).
+ */
+
+export type Operation =
+  | {
+      readonly kind: 'events';
+      readonly bytes: Uint8Array;
+      readonly seq: number;
+      readonly wallMs: number;
+      readonly storedMs: number;
+    }
+  | { readonly kind: 'mail'; readonly bytes: Uint8Array; readonly seq: number }
+  | { readonly kind: 'time'; readonly wallMs: number; readonly timersMax: number };
+
+export type OperationOf<K extends Operation['kind']> = Extract<Operation, { kind: K }>;
+
+export class StepLog {
+  #operations: Operation[] = [];
+  /** The last operation let time pass, and nobody was called: one that follows stands for both. */
+  #quiet = false;
+
+  get operations(): readonly Operation[] {
+    return this.#operations;
+  }
+
+  get isEmpty(): boolean {
+    return this.#operations.length === 0;
+  }
+
+  add(operation: Operation): void {
+    if (this.#quiet && operation.kind === 'time') this.#operations.pop();
+    this.#quiet = false;
+    this.#operations.push(operation);
+  }
+
+  /** An operation that let time pass has called nobody. */
+  wasQuiet(operation: Operation): void {
+    this.#quiet = operation === this.#operations.at(-1);
+  }
+
+  clear(): void {
+    this.#operations = [];
+    this.#quiet = false;
+  }
+}

@@ -1,0 +1,185 @@
+/**
+ * A step as it is being made: takes what the partition is told, one operation after the other, and moves on from where the
+ * partition stood. It lasts until it is made again or its calls are made otherwise; then another one takes its place.
+ */
+import type { Registry } from '../actor/registry.js';
+import type { ActorId } from '../core/ids.js';
+import type { ActorTable } from './actor-table.js';
+import type { Caution } from './caution.js';
+import { judgedByTime } from './clock-ahead.js';
+import { Delivery } from './delivery.js';
+import { Dispatcher } from './dispatcher.js';
+import { decodeEventFrame, decodeMailFrame } from './frame.js';
+import type { HandlerGuard } from './handler-guard.js';
+import { CallFailed, type PoisonRules } from './poison.js';
+import type { QuarantinedActor } from './quarantine.js';
+import { StepEffects, type Effects } from './step-effects.js';
+import type { StepFacts } from './step-facts.js';
+import type { Operation, OperationOf } from './step-log.js';
+import type { TimerQueue } from './timers.js';
+
+export interface StepParts {
+  readonly region: string;
+  readonly partition: number;
+  readonly partitions: number;
+  readonly registry: Registry;
+  /** Marks move by panes of this length, ms. */
+  readonly paneMs: number;
+  /** An event id is remembered for this long, event time ms. */
+  readonly duplicateWindowMs: number;
+  readonly rules: PoisonRules;
+  readonly guard: HandlerGuard | undefined;
+  readonly caution: Caution;
+  readonly actors: ActorTable;
+  readonly timers: readonly TimerQueue[];
+  readonly quarantined: Map<ActorId, QuarantinedActor>;
+  /** Number of the commit that this goes into. */
+  nextCommit(): number;
+  /** Time has passed, and nobody was called. */
+  onQuiet(operation: Operation): void;
+}
+
+export class Step {
+  /** Where the partition stands, and what it has said. */
+  readonly facts: StepFacts;
+  readonly effects: StepEffects;
+  readonly #parts: StepParts;
+  readonly #delivery: Delivery;
+
+  /** @param facts where the partition stands: moved on from here */
+  constructor(parts: StepParts, facts: StepFacts) {
+    const { caution, guard, timers } = parts;
+    this.#parts = parts;
+    this.facts = facts;
+    this.effects = new StepEffects(timers, facts.counters);
+    this.#delivery = new Delivery({
+      ...parts,
+      facts,
+      effects: this.effects,
+      careful: caution.careful,
+      guard: caution.each ? guard : undefined,
+      dispatcher: (effects) => this.#dispatcher(effects),
+      onFailure: () => {
+        caution.failed();
+      },
+    });
+    for (let stage = 0; stage < timers.length; stage++) this.#raiseLimit(stage);
+  }
+
+  /**
+   * @returns the events of a frame, the messages of a mail, the timers that fired
+   * @throws CallFailed, HandlerTimeout when the step must be made again, more carefully
+   */
+  perform(operation: Operation): number {
+    const done = this.#performed(operation);
+    // A handler may have caught the error itself; what could not be merged is damaged all the same.
+    if (this.effects.broken) throw new CallFailed('threw', 'Messages could not be merged.');
+    return done;
+  }
+
+  /** Time passes and nobody hears of it: most often so, and then no watch is spent on it. */
+  callsNobody(operation: Operation): boolean {
+    if (operation.kind !== 'time' || this.effects.waits) return false;
+    const { producers, limits } = this.facts;
+    // No stage can close further than the first.
+    const watermarkMs = producers.watermarkMs(operation.wallMs) ?? 0;
+    return this.#parts.timers.every(
+      ({ earliestMs = Number.POSITIVE_INFINITY }, stage) =>
+        earliestMs > Math.max(watermarkMs, limits[stage]!),
+    );
+  }
+
+  /** What was done until now is committed. */
+  settle(): void {
+    this.#delivery.settle();
+  }
+
+  #performed(operation: Operation): number {
+    switch (operation.kind) {
+      case 'events':
+        return this.#takeEvents(operation);
+      case 'mail':
+        return this.#takeMail(operation);
+      case 'time':
+        return this.#letTimePass(operation);
+    }
+  }
+
+  #takeEvents({ bytes, seq, wallMs, storedMs }: OperationOf<'events'>): number {
+    const frame = decodeEventFrame(bytes);
+    const { events, producer, mode } = frame;
+    const { producers } = this.facts;
+    const known = producers.producers.get(producer)?.seq ?? (mode === 'live' ? frame.seq : 0);
+    if (frame.seq > known) this.effects.count('missing', frame.seq - known);
+    const nowMs = Math.max(wallMs, storedMs);
+    const seen = producers.hear({ ...frame, count: events.length }, wallMs, nowMs);
+    if (seen > 0) this.effects.count('repeated', seen);
+    const latestMs = producers.latestMs(mode, nowMs);
+    for (let i = seen; i < events.length; i++) this.#delivery.event(judgedByTime(events[i]!, latestMs));
+    this.facts.took(seq, events.length > 0 || frame.end);
+    this.#observe(wallMs);
+    return events.length;
+  }
+
+  #takeMail({ bytes, seq }: OperationOf<'mail'>): number {
+    const { marks } = this.facts;
+    let told = 0;
+    for (const share of decodeMailFrame(bytes)) {
+      told += share.messages.length;
+      for (const [to, name, atMs, body] of share.messages)
+        this.#delivery.message(to as ActorId, name, atMs, body);
+      for (let stage = 0; stage < share.marks.length; stage++)
+        marks.raise(stage, share.from, share.marks[stage]!);
+    }
+    this.facts.took(seq, told > 0);
+    for (let stage = 1; stage < marks.stages; stage++) this.#raiseLimit(stage);
+    return told;
+  }
+
+  #letTimePass(operation: OperationOf<'time'>): number {
+    const { wallMs, timersMax } = operation;
+    const { timers, actors, partition, paneMs } = this.#parts;
+    const quiet = !this.effects.waits;
+    actors.step++;
+    this.#observe(wallMs);
+    let fired = 0;
+    for (const [stage, queue] of timers.entries()) {
+      for (const [to, name, atMs, body] of this.effects.local[stage]!.take())
+        this.#delivery.message(to as ActorId, name, atMs, body);
+      this.#raiseLimit(stage);
+      while (fired < timersMax) {
+        const due = queue.takeDue(this.facts.limits[stage]!, timersMax - fired);
+        if (due === undefined) break;
+        for (const entry of due.entries) this.#delivery.timer(entry, due.atMs);
+        fired += due.entries.length;
+      }
+      this.facts.close(stage, queue.earliestMs ?? Number.POSITIVE_INFINITY);
+      this.facts.giveMark(stage, partition, paneMs);
+    }
+    if (quiet && fired === 0) this.#parts.onQuiet(operation);
+    return fired;
+  }
+
+  /** Moves stage 0's limit with the watermark that producers and the clock allow. */
+  #observe(wallMs: number): void {
+    if (this.facts.observe(wallMs)) this.#raiseLimit(0);
+  }
+
+  #raiseLimit(stage: number): void {
+    this.facts.raiseLimit(stage, this.#parts.timers[stage]!.earliestMs ?? Number.POSITIVE_INFINITY);
+  }
+
+  #dispatcher(effects: Effects): Dispatcher {
+    const { actors } = this.#parts;
+    return new Dispatcher({
+      ...this.#parts,
+      marks: this.facts.marks,
+      limits: this.facts.limits,
+      effects,
+      activate: (id) => actors.activate(id),
+      markDirty: (actor) => {
+        actors.markDirty(actor);
+      },
+    });
+  }
+}

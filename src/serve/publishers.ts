@@ -1,0 +1,98 @@
+/** The publishers of the partitions that are owned here: they come and go with them. */
+import { sleep } from '../core/clock.js';
+import { GroundswellError } from '../core/errors.js';
+import { Publisher, type PublisherOptions } from './publisher.js';
+
+export interface PublishersOptions extends Omit<PublisherOptions, 'partition' | 'target'> {
+  readonly targets: readonly PublisherOptions['target'][];
+  /** Something failed that does not pass. */
+  onFailure(error: unknown): void;
+}
+
+const AGAIN_MS = 1_000;
+
+export class Publishers {
+  readonly #options: PublishersOptions;
+  readonly #byPartition = new Map<number, readonly Publisher[]>();
+  /** What was begun for a partition last: what follows waits for it. */
+  readonly #doing = new Map<number, Promise<void>>();
+  readonly #wanted = new Set<number>();
+  /** Messages of publishers that have ended. */
+  #published = 0;
+
+  constructor(options: PublishersOptions) {
+    this.#options = options;
+  }
+
+  get all(): readonly Publisher[] {
+    return [...this.#byPartition.values()].flat();
+  }
+
+  /** Messages that went out since the start. */
+  get published(): number {
+    return this.all.reduce((sum, { published }) => sum + published, this.#published);
+  }
+
+  /** Outputs in the stream that were not looked at yet. */
+  get lagMessages(): number {
+    return this.all.reduce((sum, { lagMessages }) => sum + lagMessages, 0);
+  }
+
+  /** Publishes the outputs of a partition from now on. */
+  begin(partition: number): void {
+    this.#wanted.add(partition);
+    this.#after(partition, async () => {
+      while (this.#wanted.has(partition) && !this.#byPartition.has(partition)) {
+        await this.#start(partition).catch(unlessPassing);
+        if (!this.#byPartition.has(partition)) await sleep(this.#options.clock, AGAIN_MS);
+      }
+    });
+  }
+
+  /** Publishes what is committed by now, and no more: the partition's next owner does. */
+  end(partition: number): void {
+    this.#wanted.delete(partition);
+    this.#after(partition, async () => {
+      const publishers = this.#byPartition.get(partition) ?? [];
+      this.#byPartition.delete(partition);
+      // What cannot be published now, the partition's next owner publishes.
+      await Promise.all(publishers.map((publisher) => publisher.stop().catch(unlessPassing)));
+      for (const { published } of publishers) this.#published += published;
+    });
+  }
+
+  /** Publishes what is committed by now, of all partitions, then ends. */
+  async close(): Promise<void> {
+    const partitions = new Set([...this.#doing.keys(), ...this.#byPartition.keys()]);
+    for (const partition of partitions) this.end(partition);
+    await Promise.all(this.#doing.values());
+  }
+
+  async #start(partition: number): Promise<void> {
+    const { targets, source, subjects, clock } = this.#options;
+    const publishers = targets.map((target) => new Publisher({ source, subjects, clock, target, partition }));
+    try {
+      await Promise.all(publishers.map((publisher) => publisher.start()));
+    } catch (error) {
+      await Promise.all(publishers.map((publisher) => publisher.stop().catch(() => undefined)));
+      throw error;
+    }
+    for (const publisher of publishers) publisher.finished.catch(this.#onFailure);
+    this.#byPartition.set(partition, publishers);
+  }
+
+  readonly #onFailure = (error: unknown): void => {
+    this.#options.onFailure(error);
+  };
+
+  #after(partition: number, what: () => Promise<void>): void {
+    const before = this.#doing.get(partition) ?? Promise.resolve();
+    const doing = before.then(what).catch(this.#onFailure);
+    this.#doing.set(partition, doing);
+  }
+}
+
+/** A log that does not answer now may do so later. */
+function unlessPassing(error: unknown): void {
+  if (!(error instanceof GroundswellError) || error.code !== 'GS_LOG') throw error;
+}

@@ -1,0 +1,26 @@
+/**
+ * Values as they lie in LMDB: with a checksum of key and value before them, so that a byte that changed on the disk is
+ * found when it is read, in the value or in the key.
+ */
+import { crc32 } from '../../core/crc32.js';
+
+const CHECKSUM_BYTES = 4;
+
+export function seal(key: string, value: Uint8Array): Buffer {
+  const stored = Buffer.allocUnsafe(CHECKSUM_BYTES + value.byteLength);
+  stored.set(value, CHECKSUM_BYTES);
+  stored.writeUInt32LE(checksumOf(key, value), 0);
+  return stored;
+}
+
+/** The value; undefined when it is not what was stored under this key. */
+export function unseal(key: string, stored: Uint8Array): Uint8Array | undefined {
+  if (stored.byteLength < CHECKSUM_BYTES) return undefined;
+  const value = stored.subarray(CHECKSUM_BYTES);
+  const said = (stored[0]! | (stored[1]! << 8) | (stored[2]! << 16) | (stored[3]! << 24)) >>> 0;
+  return said === checksumOf(key, value) ? value : undefined;
+}
+
+function checksumOf(key: string, value: Uint8Array): number {
+  return crc32(value, crc32(Buffer.from(key)));
+}

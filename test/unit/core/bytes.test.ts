@@ -1,0 +1,45 @@
+/** Hunts: a value that comes back another one, or takes bytes of its neighbour. */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { ByteReader, ByteWriter } from '../../../src/core/bytes.js';
+
+type Value =
+  readonly ['uint' | 'int' | 'float', number] | readonly ['text', string] | readonly ['bytes', Uint8Array];
+
+const value: fc.Arbitrary<Value> = fc.oneof(
+  fc.tuple(fc.constant('uint' as const), fc.oneof(fc.nat(300), fc.maxSafeNat())),
+  fc.tuple(
+    fc.constant('int' as const),
+    fc.oneof(fc.integer(), fc.integer({ min: -(2 ** 52), max: 2 ** 52 - 1 })),
+  ),
+  fc.tuple(fc.constant('float' as const), fc.double({ noNaN: true })),
+  fc.tuple(fc.constant('text' as const), fc.string({ unit: 'binary' })),
+  fc.tuple(fc.constant('bytes' as const), fc.uint8Array({ maxLength: 2_000 })),
+);
+
+describe('bytes', () => {
+  it('come back as they were written, in order, with one writer for all', () => {
+    const writer = new ByteWriter();
+    fc.assert(
+      fc.property(fc.array(value), (values) => {
+        for (const [kind, of] of values) (writer[kind] as (of: unknown) => void).call(writer, of);
+        const reader = new ByteReader(writer.take());
+        for (const [kind, of] of values) expect(reader[kind]()).toEqual(of);
+        expect(reader.done).toBe(true);
+      }),
+    );
+  });
+
+  it('what was taken stays as it is when more is written, and what failed leaves nothing behind', () => {
+    const writer = new ByteWriter();
+    const first = writer.text('first').take();
+    writer.text('half of somethi').clear().text('other');
+    expect(new ByteReader(writer.take()).text()).toBe('other');
+    expect(new ByteReader(first).text()).toBe('first');
+  });
+
+  it('bytes that end too early are an error, not a value', () => {
+    expect(() => new ByteReader(new Uint8Array([0x80])).uint()).toThrow(RangeError);
+    expect(() => new ByteReader(new Uint8Array([5, 1, 2])).bytes()).toThrow(RangeError);
+  });
+});
