@@ -21,8 +21,10 @@ export interface TrialReport {
   readonly takeOverInHasteMs: Quantiles | undefined;
   readonly frozenTakeOverMs: Quantiles | undefined;
   readonly serverBackMs: Quantiles | undefined;
-  /** Per hand-over of a partition. */
+  /** Per hand-over of a partition; and of it, until the new owner's first commit, and from there until it commits input. */
   readonly handOverPauseMs: Quantiles | undefined;
+  readonly handOverTakenMs: Quantiles | undefined;
+  readonly handOverWorkingMs: Quantiles | undefined;
   /** Between two commits of a partition. */
   readonly betweenCommitsMs: Quantiles | undefined;
   readonly drainSeconds: Quantiles | undefined;
@@ -53,6 +55,11 @@ export class Inquest {
     this.#stack = stack;
     this.#storm = storm;
     this.#journals = new Journals(stack.connection, stack.region.name, stack.region.partitions);
+  }
+
+  /** Some input was committed. */
+  get flows(): boolean {
+    return this.#journals.all.some((commits) => (commits.at(-1)?.inputSeq ?? 0) > 0);
   }
 
   async judge(how: {
@@ -107,6 +114,8 @@ export class Inquest {
     | 'frozenTakeOverMs'
     | 'serverBackMs'
     | 'handOverPauseMs'
+    | 'handOverTakenMs'
+    | 'handOverWorkingMs'
     | 'betweenCommitsMs'
   > {
     const { struck } = this.#storm;
@@ -120,6 +129,7 @@ export class Inquest {
           ),
       );
     const window = { fromMs: this.#startedMs, toMs: this.rolledAtMs ?? Date.now() };
+    const moved = all.flatMap((commits, partition) => handOvers(partition, commits, window));
     const gaps = all.flatMap((commits) => commits.slice(1).map(({ atMs }, i) => atMs - commits[i]!.atMs));
     return {
       takeOverMs: took(({ kind, calm }) => isKill(kind) && calm),
@@ -130,11 +140,9 @@ export class Inquest {
           .filter(({ kind, calm }) => kind === 'server' && calm)
           .flatMap(({ atMs }) => all.flatMap((commits) => backMs(commits, atMs) ?? [])),
       ),
-      handOverPauseMs: quantilesOf(
-        all.flatMap((commits, partition) =>
-          handOvers(partition, commits, window).map(({ pauseMs }) => pauseMs),
-        ),
-      ),
+      handOverPauseMs: quantilesOf(moved.map(({ pauseMs }) => pauseMs)),
+      handOverTakenMs: quantilesOf(moved.map(({ untilTakenMs }) => untilTakenMs)),
+      handOverWorkingMs: quantilesOf(moved.map(({ untilWorkingMs }) => untilWorkingMs)),
       betweenCommitsMs: quantilesOf(gaps),
     };
   }

@@ -31,6 +31,8 @@ export function reportLines(
     line('… from a node frozen', report.frozenTakeOverMs),
     line('commits again after a server died', report.serverBackMs),
     line('pause of a hand-over', report.handOverPauseMs, load === 'live' ? HAND_OVER_MS : undefined),
+    line('… until the other has taken it', report.handOverTakenMs),
+    line('… and from there until it works', report.handOverWorkingMs),
     line('between two commits', report.betweenCommitsMs),
     `  drained in                         ${seconds(report.drainSeconds)}`,
     `  ${count(verdict.events)} events, ${count(verdict.compared)} rows and ${count(verdict.values)} values compared, ${count(report.commits)} commits`,

@@ -36,6 +36,9 @@ export interface HandOver {
   readonly atMs: number;
   /** The longest time without a commit around it. */
   readonly pauseMs: number;
+  /** From the old owner's last commit until the new one's first, and from there until it commits input. */
+  readonly untilTakenMs: number;
+  readonly untilWorkingMs: number;
 }
 
 /** Looked at before and after a hand-over, ms. */
@@ -55,7 +58,13 @@ export function handOvers(
     if (taken === undefined) continue;
     const working = commits.find(({ seq, inputSeq }) => seq > last.seq && inputSeq > last.inputSeq) ?? taken;
     const pauseMs = longestGapMs(commits, last.atMs - AROUND_MS, working.atMs + BEHIND_MS);
-    found.push({ partition, atMs: last.atMs, pauseMs });
+    found.push({
+      partition,
+      atMs: last.atMs,
+      pauseMs,
+      untilTakenMs: taken.atMs - last.atMs,
+      untilWorkingMs: working.atMs - taken.atMs,
+    });
   }
   return found;
 }

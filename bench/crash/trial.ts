@@ -49,6 +49,7 @@ export async function replayTrial(
     });
     replay.start(speed);
     try {
+      await Promise.race([flowing(inquest), failing(replay.finished)]);
       await Promise.race([storm.run(new FaultPlan(seed), kills), failing(replay.finished)]);
       options.onProgress('the last node is back; the rest of the trace comes at full speed');
       if (!replay.through) {
@@ -106,7 +107,7 @@ export async function liveTrial(
         pollMs: 100,
       });
     };
-    await Promise.race([work(), failing(feed.finished)]);
+    await Promise.race([flowing(inquest).then(work), failing(feed.finished)]);
     await feed.stop();
     const untilMs = Math.floor(feed.lastMs / MINUTE_MS) * MINUTE_MS;
     const report = await inquest.judge({
@@ -154,6 +155,11 @@ async function withTrial(
   } finally {
     await stack.close();
   }
+}
+
+/** Nothing is struck before events flow. */
+async function flowing(inquest: Inquest): Promise<void> {
+  await waitFor('events flow', () => (inquest.flows ? true : undefined), THROUGH);
 }
 
 /** Rejects as the promise does; never resolves. */

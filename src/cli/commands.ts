@@ -9,7 +9,6 @@ type Add = (program: Command) => void;
 const COMMANDS: Readonly<Record<string, () => Promise<Add>>> = {
   demo: async () => (await import('./demo.js')).demoCommand,
   start: async () => (await import('./start.js')).startCommand,
-  worker: async () => (await import('./worker.js')).workerCommand,
   status: async () => (await import('./status.js')).statusCommand,
   top: async () => (await import('./top.js')).topCommand,
   watch: async () => (await import('./watch.js')).watchCommand,
@@ -28,11 +27,19 @@ const COMMANDS: Readonly<Record<string, () => Promise<Add>>> = {
   version: async () => (await import('./version.js')).versionCommand,
   completion: async () => (await import('./completion.js')).completionCommand,
 };
+/** Commands for this program itself: neither help nor completion knows them. */
+const HIDDEN: Readonly<Record<string, () => Promise<Add>>> = {
+  worker: async () => (await import('./worker.js')).workerCommand,
+};
 /** This one is about all the others. */
 const ABOUT_ALL = 'completion';
 
 /** Adds the command that a word names; all of them when it names none, for help and for "did you mean". */
 export async function addCommands(program: Command, word?: string): Promise<void> {
+  if (word !== undefined && Object.hasOwn(HIDDEN, word)) {
+    (await HIDDEN[word]!())(program);
+    return;
+  }
   const one = word !== undefined && word !== ABOUT_ALL && Object.hasOwn(COMMANDS, word);
   const loading = one ? [COMMANDS[word]!()] : Object.values(COMMANDS).map((load) => load());
   for (const add of await Promise.all(loading)) add(program);

@@ -14,7 +14,7 @@ import { Peers } from '../serve/nodes/peers.js';
 import { oneOf } from '../serve/nodes/region-nodes.js';
 import { regionStatus, type RegionStatus } from '../serve/nodes/region-status.js';
 import { natsTarget } from './command.js';
-import type { NodesDoor } from './drain.js';
+import type { NodesDoor } from './nodes-door.js';
 
 export class DirectDoor implements NodesDoor {
   readonly #region: string;

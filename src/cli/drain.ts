@@ -4,9 +4,10 @@ import { systemClock } from '../core/clock.js';
 import { GroundswellError } from '../core/errors.js';
 import { numbered } from '../serve/nodes/region-alarms.js';
 import { oneOf } from '../serve/nodes/region-nodes.js';
-import type { RegionNode, RegionStatus } from '../serve/nodes/region-status.js';
+import type { RegionNode } from '../serve/nodes/region-status.js';
 import { duration } from './command.js';
 import { ending, pause } from './ending.js';
+import type { NodesDoor } from './nodes-door.js';
 import { NodeClient, nodeAddress, withNode } from './node-client.js';
 import { note, say } from './screen.js';
 
@@ -17,13 +18,6 @@ interface Options {
   undo: boolean;
   within: number;
   json: boolean;
-}
-
-/** What a drain needs of the region: any of its nodes, or its nats-server. */
-export interface NodesDoor {
-  status(): Promise<RegionStatus>;
-  drain(nameOrId: string, on: boolean): Promise<{ id: string; name: string }>;
-  close(): Promise<void>;
 }
 
 const LOOK_EVERY_MS = 200;

@@ -161,7 +161,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     let store: LmdbStore | undefined;
     let folder: DataFolder | undefined;
     if (hasNode || hosts) {
-      const locked = await openDataFolder(dataDir);
+      const locked = await openDataFolder(dataDir, randomUUID);
       folder = locked;
       opened.add(() => locked.release());
     }

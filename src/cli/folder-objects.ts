@@ -1,6 +1,6 @@
 /** Objects as files in a folder: a snapshot of a region on its way to another server, or kept where nobody looks after it. */
 import { createReadStream } from 'node:fs';
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { link, mkdir, open, readdir, rm, stat } from 'node:fs/promises';
 import { dirname, join, relative, sep } from 'node:path';
 import { GroundswellError, messageOf } from '../core/errors.js';
 import type { ObjectInfo, ObjectStore } from '../log/objects.js';
@@ -10,6 +10,7 @@ const PART = '.part';
 
 export class FolderObjects implements ObjectStore {
   readonly #folder: string;
+  #parts = 0;
 
   constructor(folder: string) {
     this.#folder = folder;
@@ -17,24 +18,28 @@ export class FolderObjects implements ObjectStore {
 
   async put(name: string, chunks: AsyncIterable<Uint8Array>): Promise<ObjectInfo> {
     const file = this.#fileOf(name);
+    const part = `${file}.${++this.#parts}${PART}`;
     try {
-      if ((await statOf(file)) !== undefined) throw new Error('it is there already');
+      if ((await statOf(file)) !== undefined) throw taken(file);
       await mkdir(dirname(file), { recursive: true });
-      const handle = await open(`${file}${PART}`, 'w');
+      const handle = await open(part, 'w');
       try {
         for await (const chunk of chunks) await handle.writeFile(chunk);
         await handle.sync();
       } finally {
         await handle.close();
       }
-      await rename(`${file}${PART}`, file);
+      // Unlike a rename, a link never replaces what is there.
+      await link(part, file);
       return (await this.#info(name))!;
     } catch (error) {
-      await rm(`${file}${PART}`, { force: true });
       if (error instanceof GroundswellError) throw error;
+      if ((error as NodeJS.ErrnoException).code === 'EEXIST') throw taken(file);
       throw new GroundswellError('GS_OUTPUT', `${file} cannot be written: ${messageOf(error)}.`, {
         cause: error,
       });
+    } finally {
+      await rm(part, { force: true });
     }
   }
 
@@ -66,8 +71,15 @@ export class FolderObjects implements ObjectStore {
   }
 
   #fileOf(name: string): string {
-    return join(this.#folder, ...name.split('/').map(encodeURIComponent));
+    const parts = name.split('/').map((part) => encodeURIComponent(part).replaceAll('.', '%2E'));
+    return join(this.#folder, ...parts);
   }
+}
+
+function taken(file: string): GroundswellError {
+  return new GroundswellError('GS_LOG', `There is a file ${file} already: objects are never changed.`, {
+    remedy: 'Give another folder, or remove the file first.',
+  });
 }
 
 async function statOf(file: string): Promise<{ size: number; mtimeMs: number } | undefined> {

@@ -4,7 +4,7 @@
  * uses meanwhile.
  */
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { systemClock } from '../core/clock.js';
@@ -38,8 +38,8 @@ export class RegionAccess {
   readonly jsm: Connected['jsm'];
   /** A name that no two processes share. */
   readonly writer = randomUUID();
-  /** Local snapshots of the node whose embedded server this is. */
-  readonly #snapshots: string | undefined;
+  /** Of the node, or of the workers, whose embedded server this is. */
+  readonly #data: string | undefined;
   readonly #connection: Connected['connection'];
   readonly #opened: Opened;
 
@@ -51,15 +51,15 @@ export class RegionAccess {
       const own = elsewhere === undefined ? await embedded(options.data, opened) : undefined;
       const connected = await connectNats(elsewhere ?? own!.target, 'groundswell snapshot');
       opened.add(() => connected.connection.close());
-      return new RegionAccess(connected, opened, own?.snapshots);
+      return new RegionAccess(connected, opened, own?.data);
     } catch (error) {
       await opened.close().catch(() => undefined);
       throw error;
     }
   }
 
-  private constructor({ connection, jsm }: Connected, opened: Opened, snapshots: string | undefined) {
-    this.#snapshots = snapshots;
+  private constructor({ connection, jsm }: Connected, opened: Opened, data: string | undefined) {
+    this.#data = data;
     this.#connection = connection;
     this.jsm = jsm;
     this.#opened = opened;
@@ -102,9 +102,12 @@ export class RegionAccess {
     });
   }
 
-  /** Removes the snapshots of the node on the data folder: they are of the region's former life. */
+  /** Removes the snapshots of the nodes on the data folder: they are of the region's former life. */
   async forgetLocal(): Promise<void> {
-    if (this.#snapshots !== undefined) await rm(this.#snapshots, { recursive: true, force: true });
+    if (this.#data === undefined) return;
+    const workers = (await readdir(this.#data)).filter((name) => name.startsWith('worker-'));
+    for (const folder of ['.', ...workers])
+      await rm(join(this.#data, folder, 'snapshots'), { recursive: true, force: true });
   }
 
   close(): Promise<void> {
@@ -115,19 +118,19 @@ export class RegionAccess {
 async function embedded(
   data: string | undefined,
   opened: Opened,
-): Promise<{ target: NatsTarget; snapshots: string }> {
+): Promise<{ target: NatsTarget; data: string }> {
   if (data === undefined) {
     throw new GroundswellError('GS_USAGE', 'No nats-server is given.', {
       remedy:
         'Give the one of the region with --nats or NATS_URL; or, for a region on an embedded server whose node is stopped, its --data folder.',
     });
   }
-  const folder = await openDataFolder(resolve(data));
+  const folder = await openDataFolder(resolve(data), randomUUID);
   opened.add(() => folder.release());
   const { path: binary } = await locateNatsServer({ onProgress: note });
   const server = await superviseServer({ dataDir: folder.path, binary, clock: systemClock });
   opened.add(() => server.stop());
-  return { target: server, snapshots: folder.snapshots };
+  return { target: server, data: folder.path };
 }
 
 export function regionName(text: string): string {

@@ -2,7 +2,6 @@
  * The data folder of a node: one process at a time. The lock is a file with the process id and the time that process
  * started, so that a lock left by a killed process, even if its id is used again, holds nobody up.
  */
-import { randomUUID } from 'node:crypto';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { GroundswellError, messageOf } from '../core/errors.js';
@@ -20,15 +19,18 @@ interface Holder {
   readonly started: string;
 }
 
-/** @throws GroundswellError GS_DATA_LOCKED when another process holds the folder, GS_OUTPUT when it cannot be made */
-export async function openDataFolder(path: string): Promise<DataFolder> {
+/**
+ * @param newId gives a UUID: the id of the node, in a folder that has none
+ * @throws GroundswellError GS_DATA_LOCKED when another process holds the folder, GS_OUTPUT when it cannot be made
+ */
+export async function openDataFolder(path: string, newId: () => string): Promise<DataFolder> {
   const lock = join(path, 'groundswell.lock');
   const holder: Holder = { pid: process.pid, started: (await startOf(process.pid)) ?? '' };
   let nodeId: string;
   try {
     await mkdir(path, { recursive: true });
     await take(lock, JSON.stringify(holder), path);
-    nodeId = await idOf(path);
+    nodeId = await idOf(path, newId);
   } catch (error) {
     if (error instanceof GroundswellError) throw error;
     throw new GroundswellError('GS_OUTPUT', `The data folder ${path} cannot be used: ${messageOf(error)}.`, {
@@ -39,11 +41,11 @@ export async function openDataFolder(path: string): Promise<DataFolder> {
 }
 
 /** The id in the folder; a new one where there is none, or none that is whole. */
-async function idOf(path: string): Promise<string> {
+async function idOf(path: string, newId: () => string): Promise<string> {
   const file = join(path, 'node-id');
   const known = await readFile(file, 'utf8').catch(() => '');
   if (/^[0-9a-f]{32}$/.test(known.trim())) return known.trim();
-  const made = randomUUID().replaceAll('-', '');
+  const made = newId().replaceAll('-', '');
   await writeFile(`${file}.new`, `${made}\n`);
   await rename(`${file}.new`, file);
   return made;

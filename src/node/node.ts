@@ -606,8 +606,12 @@ export class Node {
   #advance(partition: Partition, wallMs: number, timersMax: number, deadlineMs: number): number {
     const late = (): boolean => this.#options.clock.monotonic() >= deadlineMs;
     let fired = partition.advance(wallMs, late() ? 0 : Math.min(TIMERS_BITE, timersMax));
-    while (partition.moreDue && fired > 0 && fired < timersMax && !late())
-      fired += partition.advance(wallMs, Math.min(TIMERS_BITE, timersMax - fired));
+    if (!partition.moreDue || late()) return fired;
+    // One watch for all further bites.
+    partition.watch(() => {
+      while (partition.moreDue && fired > 0 && fired < timersMax && !late())
+        fired += partition.advance(wallMs, Math.min(TIMERS_BITE, timersMax - fired));
+    });
     return fired;
   }
 

@@ -17,7 +17,8 @@ export interface UnpublishedOptions {
 /** Number of output frames that wait to be published. Rows count only where rows were ever published. */
 export async function unpublished(options: UnpublishedOptions): Promise<number> {
   const { aggregates, sides, subjects, partitions } = options;
-  const publishesRows = (await aggregates.last(subjects.cursorsOf(subjects.aggregateStream))) !== undefined;
+  const publishesRows =
+    (await aggregates.next(subjects.cursorsOf(subjects.aggregateStream), 1)) !== undefined;
   let waiting = 0;
   for (let partition = 0; partition < partitions; partition++) {
     if (publishesRows) {

@@ -57,7 +57,7 @@ describe('the pause of a hand-over', () => {
       commit(1_250, 'b', 2),
     );
     expect(handOvers(4, commits, { fromMs: 0, toMs: 9_999 })).toEqual([
-      { partition: 4, atMs: 1_050, pauseMs: 150 },
+      { partition: 4, atMs: 1_050, pauseMs: 150, untilTakenMs: 30, untilWorkingMs: 0 },
     ]);
     expect(handOvers(4, commits, { fromMs: 2_000, toMs: 9_999 })).toEqual([]);
   });

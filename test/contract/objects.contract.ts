@@ -1,6 +1,6 @@
 // Hunts: an object that is listed before it is whole, bytes that come back in another order or not all, and a second object
 // under the name of the first.
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import type { ObjectStore } from '../../src/log/objects.js';
 
 export async function* pieces(...all: Uint8Array[]): AsyncGenerator<Uint8Array> {
@@ -26,16 +26,16 @@ const text = (body: string): Buffer => Buffer.from(body);
 /** What every object store holds. `make` gives an empty one. */
 export function objectsContract(
   name: string,
-  make: () => Promise<{ objects: ObjectStore; damage: (name: string) => Promise<void> }>,
+  /** `damage` changes the bytes of an object; without it, whoever reads one must find that out. */
+  make: () => Promise<{ objects: ObjectStore; damage?: (name: string) => Promise<void> }>,
 ): void {
   describe(name, () => {
     let objects: ObjectStore;
-    let damage: (name: string) => Promise<void>;
+    let damage: ((name: string) => Promise<void>) | undefined;
     const names = async (): Promise<string[]> => (await objects.list()).map((info) => info.name).sort();
     beforeEach(async () => {
       ({ objects, damage } = await make());
     });
-    afterEach(() => undefined);
 
     it('is empty at first', async () => {
       expect(await objects.list()).toEqual([]);
@@ -107,7 +107,10 @@ export function objectsContract(
       expect((await bytesOf(await objects.get('a')))!.toString()).toBe('again');
     });
 
-    it('says GS_DATA_CORRUPT at the end of an object whose bytes are not those that were put', async () => {
+    it('says GS_DATA_CORRUPT at the end of an object whose bytes are not those that were put', async ({
+      skip,
+    }) => {
+      if (damage === undefined) return skip('has no digest of its own');
       await objects.put('x', pieces(numbered(300_000)));
       await damage('x');
       await expect(bytesOf(await objects.get('x'))).rejects.toMatchObject({ code: 'GS_DATA_CORRUPT' });

@@ -2,11 +2,12 @@
  * Help is true. Hunts commands without a description or an example, examples that no longer run, and wrong usage that
  * ends in anything but exit code 2. The commands are those that the built program itself knows, so that none is forgotten.
  */
+import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { CompletedCommand } from '../../src/cli/completion-scripts.js';
-import { Sandbox, type Ended } from '../support/cli.js';
+import { MAIN, mappingFile, ROOT, Sandbox, type Ended } from '../support/cli.js';
 import { until } from '../support/until.js';
 import { cell, events, FakeNode, frame, member, report, row, T0 } from '../unit/cli/fake-node.js';
 
@@ -88,6 +89,26 @@ interface Recipe {
 }
 
 const data = (): string => sandbox.path('data');
+const PINGS = 'cab,lat,lon,occupied,ts\nx,37.77,-122.42,0,1211353200\nx,37.77,-122.42,1,1211353260\n';
+
+function runNow(...args: string[]): void {
+  const env = { ...process.env, NATS_URL: undefined, TMPDIR: sandbox.temporary };
+  const { status, stderr } = spawnSync(process.execPath, [MAIN, ...args], {
+    env,
+    cwd: ROOT,
+    encoding: 'utf8',
+  });
+  if (status !== 0) throw new Error(`${args.join(' ')}: ${stderr}`);
+}
+
+/** A data folder with a region in it that is at rest. */
+function aRegionIn(name: string): void {
+  const pings = sandbox.path(`${name}.csv`);
+  writeFileSync(pings, PINGS);
+  const mapping = ['--mapping', mappingFile('cabspotting')];
+  runNow('replay', pings, '--region', 'sf', ...mapping, '--data', sandbox.path(name));
+}
+
 const RECIPES: Readonly<Record<string, () => Recipe>> = {
   demo: () => ({
     instead: { '5000': '50', '2m': '2s' },
@@ -109,11 +130,32 @@ const RECIPES: Readonly<Record<string, () => Recipe>> = {
   drain: () => ({ instead: { '7380': String(node.port) }, shows: /sf-2 owns nothing any more/ }),
   'dead list': () => ({ shows: /1041.*outside_region/ }),
   'dead show': () => ({ shows: /dead letter 1041/ }),
+  snapshot: () => ({
+    instead: { 'data/sf': sandbox.path('taken'), backup: sandbox.path('taken-files') },
+    prepare: () => {
+      aRegionIn('taken');
+    },
+    shows: /\d+ actors.*\n.*as files in/,
+  }),
+  restore: () => ({
+    instead: { 'data/sf-2': sandbox.path('restored'), backup: sandbox.path('backup') },
+    prepare() {
+      aRegionIn('kept');
+      runNow('snapshot', '--region', 'sf', '--data', sandbox.path('kept'), '--out', sandbox.path('backup'));
+    },
+    shows: /sf is as it was in/,
+  }),
+  repartition: () => ({
+    instead: { 'data/sf': sandbox.path('cut-anew') },
+    prepare: () => {
+      aRegionIn('cut-anew');
+    },
+    shows: /sf has 32 partitions now/,
+  }),
   replay: () => ({
     instead: { 'pings.csv.gz': sandbox.path('pings.csv.gz'), 'rows.ndjson': sandbox.path('rows.ndjson') },
     prepare() {
-      const pings = 'cab,lat,lon,occupied,ts\nx,37.77,-122.42,0,1211353200\nx,37.77,-122.42,1,1211353260\n';
-      writeFileSync(sandbox.path('pings.csv.gz'), gzipSync(pings));
+      writeFileSync(sandbox.path('pings.csv.gz'), gzipSync(PINGS));
     },
     shows: /accepted +2$/m,
   }),

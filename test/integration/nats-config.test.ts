@@ -14,9 +14,11 @@ import { connectNats, ensureStreams } from '../../src/log/nats/connect.js';
 import { bucketStream, bucketSubject, ensureLeases } from '../../src/log/nats/lease-bucket.js';
 import { NatsLeases } from '../../src/log/nats/nats-leases.js';
 import { NatsLog } from '../../src/log/nats/nats-log.js';
+import { NatsObjects } from '../../src/log/nats/nats-objects.js';
 import { locateNatsServer, WAYS } from '../../src/log/nats/server/locate.js';
 import { releaseWay } from '../../src/log/nats/server/release.js';
 import { Subjects } from '../../src/log/subjects.js';
+import { pieces } from '../contract/objects.contract.js';
 import { until } from '../support/until.js';
 
 const CONFIGS = join(import.meta.dirname, '../../config/nats');
@@ -182,6 +184,26 @@ describe('one server', () => {
       await expect(other.request(bucketSubject(nodesBucket, 'a'), bytes, { timeout: 500 })).rejects.toThrow();
     }
     expect((await jsm.streams.info(bucketStream(nodesBucket))).state.last_seq).toBe(2);
+  });
+
+  it('lets the engine keep base snapshots in the object store, and nobody else look at them', async () => {
+    const { url } = await start('single.conf', 'bases', {});
+    const { connection, jsm } = await connectNats(
+      { url, user: 'groundswell', password: PASSWORDS.NATS_ENGINE_PASSWORD },
+      'test',
+    );
+    connections.push(connection);
+    const objects = await NatsObjects.open({ connection, jsm, bucket: subjects.baseBucket, replicas: 1 });
+    await objects.put('000/1-1-a', pieces(bytes));
+    expect(await objects.list()).toMatchObject([{ name: '000/1-1-a', bytes: bytes.byteLength }]);
+    for (const user of ['producer', 'analyst']) {
+      const other = await as(url, user);
+      const heard = other.subscribe('$O.>', { callback: () => undefined });
+      expect(String(await heard.closed)).toMatch(/permissions violation/i);
+      await expect(
+        other.request(`$JS.API.STREAM.INFO.OBJ_${subjects.baseBucket}`, '', { timeout: 500 }),
+      ).rejects.toThrow();
+    }
   });
 
   it('lets nobody in without a password', async () => {

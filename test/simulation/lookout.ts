@@ -11,6 +11,8 @@ import type { NodeHost } from './sim-node.js';
 
 /** A batch of changes more than the limit may wait: it was taken before the limit was looked at. */
 const BATCH_ACTORS_MAX = 2_000;
+/** How often a node is asked for an actor when it is looked at. */
+const ASKED_SHARE = 0.2;
 
 export class Lookout {
   readonly #plan: Plan;
@@ -32,7 +34,8 @@ export class Lookout {
     if (snapshot.pendingActors > most)
       this.#audit.violate('bounds', `${name}: ${snapshot.pendingActors} actors wait to be written`);
     // A process that is frozen answers nobody.
-    if (!process.frozen) process.after(0, 'asked', () => this.#ask(name, node));
+    if (!process.frozen && this.#dice.chance(ASKED_SHARE))
+      process.after(0, 'asked', () => this.#ask(name, node));
   }
 
   /** Everybody is at rest: no partition is without an owner, and none has two. */

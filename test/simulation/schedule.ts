@@ -73,6 +73,8 @@ export interface Plan {
   readonly frameEvents: number;
   readonly framesPerFlush: number;
   readonly publishers: boolean;
+  /** Base snapshots are made so often; undefined: none are. */
+  readonly bases: { readonly everyMs: number; readonly journalBytesMax: number; readonly keep: number } | undefined;
   readonly limits: Partial<NodeLimits>;
   readonly workload: WorkloadOptions;
   /** Faults happen for so long, virtual ms. */
@@ -118,6 +120,13 @@ export function makePlan(seed: number, options: PlanOptions = {}): Plan {
     frameEvents: dice.int(1, 40),
     framesPerFlush: dice.int(1, 4),
     publishers: dice.chance(0.3),
+    bases: dice.chance(0.5)
+      ? {
+          everyMs: dice.int(500, 8_000),
+          journalBytesMax: dice.pick([4_000, 50_000, 10_000_000]),
+          keep: dice.int(1, 3),
+        }
+      : undefined,
     limits: {
       commitEveryMs: dice.pick([0, 0, 50, 200]),
       closingCommitEveryMs: dice.pick([0, 50]),

@@ -74,35 +74,11 @@ export class SimLeases implements Leases {
     return answer;
   }
 
-  /** Asked once. No answer: the server is away, the connection was lost, or nobody listened in time. */
-  #ask<T>(question: () => T): Promise<T | undefined> {
-    const connection = this.#connection;
-    const { process, server } = connection;
-    if (!connection.connected) return Promise.resolve(undefined);
-    return new Promise((resolve) => {
-      const cancel = process.after(WRITE_TIMEOUT_MS, 'lease timeout', () => {
-        done(undefined);
-      });
-      const unlisten = connection.listen({
-        lost: () => {
-          done(undefined);
-        },
-      });
-      const done = (answer: T | undefined): void => {
-        cancel();
-        unlisten();
-        resolve(answer);
-      };
-      const silent = this.#dice.chance(server.faults.silence);
-      connection.toServer('lease', () => {
-        if (!server.leading) return;
-        const answer = question();
-        if (!silent)
-          connection.toClient('lease answer', () => {
-            done(answer);
-          });
-      });
-    });
+  /** Asked once. */
+  async #ask<T>(question: () => T): Promise<T | undefined> {
+    const { server } = this.#connection;
+    const silent = this.#dice.chance(server.faults.silence);
+    return (await this.#connection.ask('lease', question, WRITE_TIMEOUT_MS, silent))?.value;
   }
 }
 

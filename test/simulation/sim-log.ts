@@ -148,33 +148,12 @@ export class SimLog implements Log {
     const deadlineMs = clock.monotonic() + ASK_TIMEOUT_MS;
     do {
       if (!(await this.#whenConnected(deadlineMs - clock.monotonic()))) break;
-      const answer = await this.#askOnce(question);
+      const answer = await connection.ask('question', question, deadlineMs - clock.monotonic());
       if (answer !== undefined) return answer.value;
       if (stream.deleted) throw new GroundswellError('GS_STREAM_LOST', `${what}: the stream is gone.`);
       await sleep(clock, ASK_AGAIN_MS);
     } while (clock.monotonic() < deadlineMs);
     throw new GroundswellError('GS_LOG', `${what}: no answer.`);
-  }
-
-  #askOnce<T>(question: () => T): Promise<{ value: T } | undefined> {
-    const { connection, stream } = this.#options;
-    return new Promise((resolve) => {
-      const unlisten = connection.listen({
-        lost: () => {
-          done(undefined);
-        },
-      });
-      const done = (answer: { value: T } | undefined): void => {
-        unlisten();
-        resolve(answer);
-      };
-      connection.toServer('question', () => {
-        const answer = connection.server.leading && !stream.deleted ? { value: question() } : undefined;
-        connection.toClient('reply', () => {
-          done(answer);
-        });
-      });
-    });
   }
 
   #whenConnected(timeoutMs: number): Promise<boolean> {

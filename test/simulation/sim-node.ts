@@ -16,6 +16,7 @@ import type { Dice } from './dice.js';
 import type { Plan } from './schedule.js';
 import { SimProcess, type Scheduler } from './sim-clock.js';
 import { SimLeases } from './sim-leases.js';
+import { SimObjects } from './sim-objects.js';
 import { SimLog } from './sim-log.js';
 import { SimConnection, type SimServer } from './sim-server.js';
 import { SimDisk, SimStore } from './sim-store.js';
@@ -169,6 +170,9 @@ export class NodeHost {
         duplicateWindowMs: 240 * MINUTE,
       },
       limits: plan.limits,
+      ...(plan.bases === undefined
+        ? {}
+        : { bases: { ...plan.bases, objects: new SimObjects(this.connection!, server.objects) } }),
       ...(plan.membership ? { membership: this.#membership(process) } : {}),
       onRetry: (cause) => {
         this.settings.scheduler.note(process.name, `again: ${cause}`);

@@ -6,6 +6,7 @@
 import type { AppendOutcome, LogEntry } from '../../src/log/log.js';
 import type { WallTimeMs } from '../../src/core/ids.js';
 import { MemoryLeaseServer } from '../../src/log/memory/memory-leases.js';
+import { MemoryObjects } from '../../src/log/memory/memory-objects.js';
 import type { Dice } from './dice.js';
 import type { Scheduler, SimProcess } from './sim-clock.js';
 import { SimStream } from './sim-stream.js';
@@ -49,11 +50,14 @@ export class SimServer {
   readonly #wallStartMs: number;
   /** The table of leases: run by the clock of the server. */
   readonly leases: MemoryLeaseServer;
+  /** Base snapshots. */
+  readonly objects: MemoryObjects;
 
   constructor(scheduler: Scheduler, dice: Dice, wallStartMs: number) {
     this.scheduler = scheduler;
     this.dice = dice;
     this.#wallStartMs = wallStartMs;
+    this.objects = new MemoryObjects({ now: () => this.wallMs as WallTimeMs });
     this.leases = new MemoryLeaseServer({
       now: () => this.wallMs as WallTimeMs,
       monotonic: () => scheduler.nowMs,
@@ -221,6 +225,33 @@ export class SimConnection {
     const generation = this.#generation;
     this.process.after(this.#inDelay(), label, () => {
       if (this.#connected && generation === this.#generation) run();
+    });
+  }
+
+  /**
+   * Puts a question to the server, once. Undefined when no answer comes: the server is away or has no leader, the connection
+   * was lost, or the time is over.
+   * @param silent it is heard, and its answer is lost
+   */
+  ask<T>(label: string, question: () => T | Promise<T>, timeoutMs: number, silent = false): Promise<{ value: T } | undefined> {
+    if (!this.#connected) return Promise.resolve(undefined);
+    return new Promise((resolve, reject) => {
+      const cancel = this.process.after(timeoutMs, `${label}: no answer`, () => { done(undefined); });
+      const unlisten = this.listen({ lost: () => { done(undefined); } });
+      const done = (answer: { value: T } | undefined): void => {
+        cancel();
+        unlisten();
+        resolve(answer);
+      };
+      const answered = (value: T): void => {
+        if (!silent) this.toClient(`${label}: answer`, () => { done({ value }); });
+      };
+      this.toServer(label, () => {
+        if (!this.server.leading) return;
+        const value = question();
+        if (value instanceof Promise) value.then(answered, reject);
+        else answered(value);
+      });
     });
   }
 

@@ -25,7 +25,7 @@ const REST_MS = 10 * MINUTE;
 /** Without a commit for so long, with everybody at work: nothing is left to do. */
 const STILL_MS = 3_000;
 const GREETING_MS = 60_000;
-const LOOK_EVERY_MS = 250;
+const LOOK_EVERY_MS = 500;
 /** Live time begins so long before the first event. */
 const LEAD_MS = 5_000;
 
@@ -240,7 +240,7 @@ export class World {
   }
 
   #startAgain(host: NodeHost): void {
-    if (this.#dice.chance(0.3)) host.start();
+    if (this.#dice.chance(0.5)) host.start();
   }
 
   /** Some producers never say their last word: then the nodes' clocks close the windows. */

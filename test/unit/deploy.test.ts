@@ -417,17 +417,21 @@ describe('the manifest of Kubernetes', () => {
       'ConfigMap',
       'Service',
       'NetworkPolicy',
+      'PodDisruptionBudget',
       'StatefulSet',
     ]);
   });
 
-  it('starts one node with a configuration that it understands', async () => {
+  it('starts nodes with a configuration that it understands', async () => {
     const given = { NATS_USER: 'u', NATS_PASSWORD: 'p', GROUNDSWELL_NAME: 'groundswell-sf-0' };
     expect(container.env.map(({ name }) => name).sort()).toEqual(Object.keys(given).sort());
     const values = await expectUnderstood(container.args, { ...of('ConfigMap').data, ...given });
     expect(values).toMatchObject({ region: 'sf', 'http.port': PORT, 'http.host': '0.0.0.0', data: DATA });
     expect(container.envFrom[0]!.configMapRef.name).toBe(of('ConfigMap').metadata.name);
-    expect(set.replicas).toBe(1);
+    // Nodes of one region share it: one may go at a time, and a standby takes over.
+    expect(set.replicas).toBe(3);
+    expect(values).toMatchObject({ standbys: 1, weight: 1 });
+    expect(of('PodDisruptionBudget').spec).toMatchObject({ maxUnavailable: 1 });
     expect(container.image).toBe(`groundswell:${PACKAGE.version}`);
     // Otherwise the cluster itself sets variables that look like ours.
     expect(pod.enableServiceLinks).toBe(false);
@@ -481,7 +485,10 @@ describe('the manifest of Kubernetes', () => {
     const labels = set.template.metadata.labels;
     expect(set.selector.matchLabels).toEqual(labels);
     expect(of('Service').spec['selector']).toEqual(labels);
-    expect(of('NetworkPolicy').spec['podSelector']).toEqual({ matchLabels: labels });
+    for (const kind of ['PodDisruptionBudget', 'NetworkPolicy'])
+      expect(of(kind).spec[kind === 'NetworkPolicy' ? 'podSelector' : 'selector']).toEqual({
+        matchLabels: labels,
+      });
     expect(set.serviceName).toBe(of('Service').metadata.name);
   });
 });

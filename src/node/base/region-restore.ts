@@ -139,7 +139,7 @@ async function restorePart(part: SnapshotPart, options: RestoreOptions): Promise
 async function expectEmpty({ log, subjects, snapshot }: RestoreOptions): Promise<void> {
   for (let partition = 0; partition < snapshot.partitions; partition++) {
     for (const subject of [subjects.journal(partition), subjects.inputs(partition)])
-      if ((await log.last(subject)) !== undefined) throw notEmpty(subjects);
+      if ((await log.next(subject, 1)) !== undefined) throw notEmpty(subjects);
   }
 }
 

@@ -1,29 +1,6 @@
 /** What an operator must hear of a region's nodes and partitions: as sentences, the worst first. Pure. */
 import { watermarkAlarms } from '../alarms.js';
-import type { RegionFacts, RegionNode, RegionPartition } from './region-status.js';
-
-export interface RegionAlarm {
-  readonly kind:
-    /** The node that is asked may not know what others do. */
-    | 'unsure'
-    /** Nobody works on partitions. */
-    | 'no-owner'
-    /** The owner of partitions is there and does not answer. */
-    | 'silent-node'
-    | 'gone-node'
-    /** Nobody could take over at once, and the configuration wants that. */
-    | 'no-standby'
-    | 'same-name'
-    /** A base snapshot is much older than it should be; a journal has outgrown what it may have. */
-    | 'base-overdue'
-    | 'journal-over-budget'
-    /** Time stands still, or goes on without a producer; as in `alarms.ts`. */
-    | 'held'
-    | 'silent'
-    | 'clock';
-  readonly partitions: readonly number[];
-  readonly message: string;
-}
+import type { RegionAlarm, RegionFacts, RegionNode, RegionPartition } from './region-shape.js';
 
 /** Event time so far from the clock is replayed or simulated: the clock says nothing about it then. */
 export const ANOTHER_TIME_MS = 3_600_000;

@@ -1,4 +1,5 @@
 /** Hunts two processes on one folder, and locks that outlive their process. */
+import { randomUUID } from 'node:crypto';
 import { spawnSync } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -14,34 +15,39 @@ afterEach(() => rm(folder, { recursive: true, force: true }));
 
 describe('the data folder', () => {
   it('is for one process at a time', async () => {
-    const held = await openDataFolder(folder);
-    await expect(openDataFolder(folder)).rejects.toMatchObject({ code: 'GS_DATA_LOCKED', exitCode: 2 });
+    const held = await openDataFolder(folder, randomUUID);
+    await expect(openDataFolder(folder, randomUUID)).rejects.toMatchObject({
+      code: 'GS_DATA_LOCKED',
+      exitCode: 2,
+    });
     await held.release();
-    await (await openDataFolder(folder)).release();
+    await (await openDataFolder(folder, randomUUID)).release();
   });
 
   it('is not held by a process that is gone', async () => {
     const { pid } = spawnSync(process.execPath, ['--version']);
     await writeFile(join(folder, 'groundswell.lock'), JSON.stringify({ pid, started: '1' }));
-    await (await openDataFolder(folder)).release();
+    await (await openDataFolder(folder, randomUUID)).release();
   });
 
   it('is not held by another process that has got the same id', async () => {
-    const held = await openDataFolder(folder);
+    const held = await openDataFolder(folder, randomUUID);
     const lock = join(folder, 'groundswell.lock');
     const holder = JSON.parse(await readFile(lock, 'utf8')) as { pid: number; started: string };
     await writeFile(lock, JSON.stringify({ ...holder, started: `${holder.started}0` }));
-    await (await openDataFolder(folder)).release();
+    await (await openDataFolder(folder, randomUUID)).release();
     await held.release();
   });
 
   it('is not held by a lock that was never written whole', async () => {
     await writeFile(join(folder, 'groundswell.lock'), '{"pid":');
-    await (await openDataFolder(folder)).release();
+    await (await openDataFolder(folder, randomUUID)).release();
   });
 
   it('says so when it cannot be made', async () => {
     await writeFile(join(folder, 'file'), '');
-    await expect(openDataFolder(join(folder, 'file', 'below'))).rejects.toMatchObject({ code: 'GS_OUTPUT' });
+    await expect(openDataFolder(join(folder, 'file', 'below'), randomUUID)).rejects.toMatchObject({
+      code: 'GS_OUTPUT',
+    });
   });
 });

@@ -85,6 +85,17 @@ const worker = defineActor<Sum>({
         ctx.schedule(`fail ${event['fail'] as string}`, event['at'] as number);
       },
     },
+    caught: {
+      key: 'key',
+      handle(_, event, ctx) {
+        try {
+          ctx.send('total', 'clash', 'clash', 0, { n: 1 });
+          ctx.send('total', 'clash', 'clash', 0, { n: event['by'] as number });
+        } catch {
+          // As if nothing were wrong.
+        }
+      },
+    },
     calm: { key: 'key', handle: () => undefined },
     clash: {
       key: 'key',
@@ -123,9 +134,10 @@ const total = defineActor<Sum>({
     },
     clash: {
       combine(into: { n: number }, from: { n: number }) {
-        into.n += from.n;
-        // It has changed what it was given, and fails.
-        if (into.n % 3 === 0) throw new RangeError('cannot merge');
+        const n = into.n + from.n;
+        // It has changed what it was given when it fails.
+        into.n = n % 3 === 0 ? Number.NaN : n;
+        if (n % 3 === 0) throw new RangeError('cannot merge');
         return into;
       },
       handle: (state, { n }: { n: number }) => {
@@ -176,8 +188,8 @@ export function cleanEvent(plan: Plan, at: number): ActorEvent {
 
 const OWN_COUNTERS = /^(dead\.(threw|promise|state_size|time)|unrouted|unmerged|duplicates)$/;
 
-/** What a commit told, in an order of its own; messages that may or may not have been merged, summed up. */
-export function told(commit: Commit | undefined): unknown {
+/** What a commit told, dead letters of poison aside, in an order of its own; messages that may or may not have been merged, summed up. */
+export function told(commit: Commit | undefined): Readonly<Record<string, unknown>> {
   if (commit === undefined) return told(NOTHING);
   const mail = new Map<string, number>();
   for (const [to, name, atMs, body] of [...commit.mail.values()].flat()) {
@@ -195,6 +207,7 @@ export function told(commit: Commit | undefined): unknown {
       .filter(({ body }) => !['threw', 'promise', 'state_size'].includes((body as { reason: string }).reason))
       .map((side) => JSON.stringify(side))
       .sort(),
+    progress: commit.progress && [commit.progress.watermarkMs, commit.progress.closed],
     shown: commit.shown
       .flatMap(([, , keys, numbers]) => keys.map((key, i) => `${key} ${numbers[i]!}`))
       .sort(),
