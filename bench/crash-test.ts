@@ -37,8 +37,9 @@ const { values } = parseArgs({
     json: { type: 'boolean', default: false },
   },
 });
-/** A kill, what comes besides it, and the time until all has settled: about so long, seconds. */
+/** A kill, what comes besides it, and the time until all has settled: about so long, seconds; and the beginning besides. */
 const KILL_SECONDS = 20;
+const BEGINNING_SECONDS = 60;
 const SPEED = 60;
 const LIVE_KILLS_SHARE = 0.2;
 
@@ -76,14 +77,14 @@ const common: Omit<TrialOptions, 'folder' | 'kills'> = {
 let ok = false;
 try {
   say(`${on.cpu}, ${on.cores} cores, Node ${on.node}, load ${on.loadAtStart} at the start`);
-  const wanted = kills * KILL_SECONDS * 1_000;
+  const wanted = (BEGINNING_SECONDS + kills * KILL_SECONDS) * 1_000;
   const trace =
     values.trace === undefined
       ? await simulateTrace({
           region,
           folder,
           seed,
-          lengthMs: Math.max(600_000, wanted * factorOf(values.speed)),
+          lengthMs: wanted * factorOf(values.speed),
         })
       : await openTrace(values.trace);
   // A file is replayed so that it lasts as long as the kills do.

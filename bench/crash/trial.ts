@@ -52,7 +52,11 @@ export async function replayTrial(
       await Promise.race([flowing(inquest), failing(replay.finished)]);
       await Promise.race([storm.run(new FaultPlan(seed), kills), failing(replay.finished)]);
       options.onProgress('the last node is back; the rest of the trace comes at full speed');
-      if (!replay.through) {
+      if (replay.through) {
+        storm.notes.push(
+          'the trace was through before the last was struck: give a longer one, or less speed',
+        );
+      } else {
         // The machine that replays dies too, and goes on where it was.
         await replay.kill();
         replay.start('max');

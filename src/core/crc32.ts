@@ -33,11 +33,15 @@ const [T0, T1, T2, T3, T4, T5, T6, T7] = TABLES as [
   Uint32Array,
 ];
 
-/** The checksum of some bytes; of several pieces when each is given the one before. */
-export function crc32(bytes: Uint8Array, before = 0): number {
+/**
+ * The checksum of some bytes; of several pieces when each is given the one before.
+ * @param from the first byte that counts
+ * @param to the first one after that which counts no more
+ */
+export function crc32(bytes: Uint8Array, before = 0, from = 0, to = bytes.length): number {
   let crc = ~before;
-  let i = 0;
-  for (const end = bytes.length - 7; i < end; i += 8) {
+  let i = from;
+  for (const end = to - 7; i < end; i += 8) {
     crc ^= bytes[i]! | (bytes[i + 1]! << 8) | (bytes[i + 2]! << 16) | (bytes[i + 3]! << 24);
     crc =
       T7[crc & 0xff]! ^
@@ -49,6 +53,6 @@ export function crc32(bytes: Uint8Array, before = 0): number {
       T1[bytes[i + 6]!]! ^
       T0[bytes[i + 7]!]!;
   }
-  for (; i < bytes.length; i++) crc = (crc >>> 8) ^ T0[(crc ^ bytes[i]!) & 0xff]!;
+  for (; i < to; i++) crc = (crc >>> 8) ^ T0[(crc ^ bytes[i]!) & 0xff]!;
   return ~crc >>> 0;
 }

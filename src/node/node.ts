@@ -233,7 +233,7 @@ export class Node {
       region: this.#options.subjects.region,
       partitionCount: this.#options.partitions,
       partitions: [...this.#owned.values()]
-        .map((owned) => ({ ...owned.status(), ...this.#baseStatus(owned.partition.partition) }))
+        .map((owned) => this.#statusOf(owned))
         .sort((a, b) => a.partition - b.partition),
       followed: this.#followed(),
       members: this.members,
@@ -344,12 +344,10 @@ export class Node {
     }));
   }
 
-  #baseStatus(partition: number): Pick<PartitionStatus, 'baseOverdue' | 'journalOverBudget'> {
-    const status = this.#bases?.keeper.status(partition);
-    return {
-      baseOverdue: status?.overdue ?? false,
-      journalOverBudget: status?.journalOverBudget ?? false,
-    };
+  #statusOf(owned: OwnedPartition): PartitionStatus {
+    const status = owned.status();
+    if (this.#bases === undefined) return status;
+    return { ...status, upkeep: this.#bases.keeper.status(status.partition) };
   }
 
   async #openFollower(partition: number): Promise<Follower> {
@@ -371,7 +369,13 @@ export class Node {
   async #recover(partition: number): Promise<void> {
     const { log, subjects, store, clock } = this.#options;
     const from = { partition, log, subjects, store, clock, ...this.#restoring };
-    await this.#begin(partition, await recoverPartition(from));
+    try {
+      await this.#begin(partition, await recoverPartition(from));
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      await store.clear(partition);
+      await this.#begin(partition, await recoverPartition(from));
+    }
   }
 
   /** How a partition begins of which too little is known here. */
@@ -398,7 +402,14 @@ export class Node {
     });
     if (recovery === undefined) return false;
     this.stats.taken++;
-    await this.#begin(follower.partition, recovery);
+    try {
+      await this.#begin(follower.partition, recovery);
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      // Taken again from its base snapshot and its journal.
+      await store.clear(follower.partition);
+      return false;
+    }
     return true;
   }
 
@@ -440,7 +451,7 @@ export class Node {
   }
 
   /** A partition is not ours any more: nothing of it is done here from now on. */
-  async #drop(id: number, why: string): Promise<void> {
+  async #drop(id: number, why: string, forget = false): Promise<void> {
     const owned = this.#owned.get(id);
     if (owned === undefined) return;
     this.#owned.delete(id);
@@ -452,6 +463,7 @@ export class Node {
         new GroundswellError('GS_FENCED', `Partition ${id} is not owned here any more: ${why}.`),
       );
       await this.#snapshotter.forget(id);
+      if (forget) await this.#options.store.clear(id);
     } finally {
       this.#leaving.delete(id);
     }
@@ -460,6 +472,15 @@ export class Node {
     this.#releases.delete(id);
     this.#moves.wake();
     this.#shared?.ownership.wake();
+  }
+
+  /** What the snapshots hold of a partition is damaged: it begins anew, from its base snapshot and its journal (P5). */
+  async #rebuild(id: number): Promise<void> {
+    this.#options.logger?.warn({ partition: id }, 'the snapshot of a partition is damaged, and is made anew');
+    await this.#drop(id, 'its snapshot is damaged', true);
+    if (this.#shared !== undefined) return;
+    await this.#pipeline.idle();
+    await this.#recover(id);
   }
 
   /** Hands over what is owned here, as long as there is somebody to take it and time is left. */
@@ -580,10 +601,16 @@ export class Node {
       this.#first = (this.#first + 1) % Math.max(1, owned.length);
     for (let i = 0; i < owned.length; i++) {
       const one = owned[(this.#first + i) % owned.length]!;
-      if (!this.#snapshotter.full && one.takeInput(this.#limits, wallMs, this.stats) > 0) worked = true;
-      // Whose turn it is closes something in every turn, however long input took.
-      const untilMs = i === 0 ? Math.max(deadlineMs, clock.monotonic() + 1) : deadlineMs;
-      timersLeft -= this.#advance(one.partition, wallMs, timersLeft, untilMs);
+      try {
+        if (!this.#snapshotter.full && one.takeInput(this.#limits, wallMs, this.stats) > 0) worked = true;
+        // Whose turn it is closes something in every turn, however long input took.
+        const untilMs = i === 0 ? Math.max(deadlineMs, clock.monotonic() + 1) : deadlineMs;
+        timersLeft -= this.#advance(one.partition, wallMs, timersLeft, untilMs);
+      } catch (error) {
+        if (!isDamage(error)) throw error;
+        this.#rebuild(one.partition.partition).catch(this.#onError);
+        continue;
+      }
       this.stats.steps++;
       if (one.partition.moreDue) closing = true;
       live &&= one.partition.live;
@@ -711,6 +738,11 @@ export class Node {
       });
     }
   }
+}
+
+/** What is read from the local snapshots is not what was written. */
+function isDamage(error: unknown): boolean {
+  return error instanceof GroundswellError && error.code === 'GS_DATA_CORRUPT';
 }
 
 function lagOf(owned: readonly OwnedPartition[]): number {

@@ -117,7 +117,7 @@ export class OwnedPartition {
     for (const actor of this.partition.quarantined) if (actor.commit <= committed) yield actor;
   }
 
-  status(): Omit<PartitionStatus, 'baseOverdue' | 'journalOverBudget'> {
+  status(): PartitionStatus {
     const { partition } = this;
     const control = this.#committed;
     return {

@@ -52,9 +52,6 @@ export interface PartitionStatus {
   readonly base: BasePointer | undefined;
   /** How its base and the journal since are kept; absent where no bases are made. */
   readonly upkeep?: BaseStatus | undefined;
-  /** The base is much older than it should be; the journal since it has outgrown its share of what journals may take. */
-  readonly baseOverdue: boolean;
-  readonly journalOverBudget: boolean;
   /** Log sequences of the last committed input and of the last journal message. */
   readonly inputSeq: number;
   readonly journalSeq: number;

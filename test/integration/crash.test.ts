@@ -17,7 +17,7 @@ import { releaseWay } from '../../src/log/nats/server/release.js';
 /** Another city and another storm each day, the same all day: what fails can be run again. */
 const SEED = Math.floor(Date.now() / 86_400_000);
 const TEST_MS = 240_000;
-const EVENT_TIME_MS = 40 * 60_000;
+const EVENT_TIME_MS = 45 * 60_000;
 
 let folder = '';
 

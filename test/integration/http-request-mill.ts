@@ -35,6 +35,7 @@ const PATHS = [
   '/v1/actors/cell/9q8yyk',
   '/v1/dead',
   '/v1/dead/1',
+  '/v1/quarantine',
   '/',
   '/page.js',
   '/style.css',

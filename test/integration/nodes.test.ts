@@ -287,7 +287,11 @@ describe('workers', () => {
       const node = await startWorkers();
       const report = await shared(node, 'w-1', 'w-2');
       expect(report.nats.embedded).toBe(true);
-      expect(report.node.partitions).toHaveLength(16);
+      await until(
+        'the parent shows all of them as its own',
+        async () => (await statusOf(node)).node.partitions.length === 16,
+        { pollMs: 100 },
+      );
       await post(node, 0, 20);
       await allKnown(node, 20);
       await until('all are seen', async () => (await liveDrivers(node)) === 20, {

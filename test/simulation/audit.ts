@@ -2,10 +2,11 @@
  * Watches everything that is stored, as it is stored: the checks that need no end of the run. One journal is one chain of
  * commits (P1), what a commit says stands with it in one batch (P2, P4), and nothing that only grows ever goes back.
  */
+import { messageOf } from '../../src/core/errors.js';
 import type { LogMessage } from '../../src/log/log.js';
 import { partitionOfSubject } from '../../src/log/subjects.js';
 import { decodeEventFrame, decodeMailFrame } from '../../src/partition/frame.js';
-import { journalHead, type Control } from '../../src/partition/journal.js';
+import { JournalReader, type Control, type JournalEntry } from '../../src/partition/journal.js';
 import type { SimStream, StoredBatch } from './sim-stream.js';
 
 export type Check =
@@ -34,6 +35,7 @@ const VIOLATIONS_MAX = 50;
 
 export class Audit {
   readonly violations: Violation[] = [];
+  readonly #journals = new Map<number, JournalReader>();
   readonly #last = new Map<number, Control>();
   readonly #retired = new Map<number, Set<string>>();
   /** Sequence of the last input of a partition that says more than how far time is. */
@@ -44,8 +46,8 @@ export class Audit {
   /** Entries by which a partition was taken, and those by which it was handed over. */
   taken = 0;
   handedOver = 0;
-  /** When a commit was last stored. */
-  committedAtMs = 0;
+  /** When something was last stored that says more than how far time, or a base snapshot, is. */
+  workedAtMs = 0;
 
   /** @param epochs each owner begins an epoch of its own */
   constructor(stream: SimStream, epochs: boolean, now: () => number) {
@@ -77,8 +79,10 @@ export class Audit {
       if (!message.subject.endsWith('.journal')) continue;
       const partition = partitionOfSubject(message.subject);
       committed.add(partition);
-      const { control } = journalHead(message.payload);
-      if (control !== undefined) this.#entry(partition, control);
+      const entry = this.#read(partition, message.payload);
+      if (entry === undefined) continue;
+      if (entry.changes.length > 0) this.workedAtMs = this.#now();
+      this.#entry(partition, entry.control);
     }
     for (const message of messages) {
       this.#saidWith(message, committed);
@@ -91,7 +95,22 @@ export class Audit {
     const tells = subject.endsWith('.mail')
       ? decodeMailFrame(payload).some(({ messages }) => messages.length > 0)
       : decodeEventFrame(payload).events.length > 0;
-    if (tells) this.#toldSeq.set(partitionOfSubject(subject), seq);
+    if (!tells) return;
+    this.workedAtMs = this.#now();
+    this.#toldSeq.set(partitionOfSubject(subject), seq);
+  }
+
+  /** Gives an entry when its last frame has come. */
+  #read(partition: number, payload: Uint8Array): JournalEntry | undefined {
+    const reader = this.#journals.get(partition) ?? new JournalReader();
+    this.#journals.set(partition, reader);
+    try {
+      return reader.push(payload);
+    } catch (error) {
+      this.#journals.delete(partition);
+      this.violate('torn-batch', `the journal of partition ${partition}: ${messageOf(error)}`);
+      return undefined;
+    }
   }
 
   /** What is said of a commit stands in its batch: nobody reads it before the commit is stored. */
@@ -109,7 +128,6 @@ export class Audit {
 
   #entry(partition: number, control: Control): void {
     this.entries++;
-    this.committedAtMs = this.#now();
     const last = this.#last.get(partition);
     this.#last.set(partition, control);
     const retired = this.#retired.get(partition) ?? new Set();

@@ -1,6 +1,6 @@
 /**
  * Looks in on nodes while they run: nobody is told of a commit before it is stored (P4), what waits stays within its bounds
- * (P8), and when all has come to rest each partition has one owner, who says so.
+ * (P8), and each partition has one owner, who says so.
  */
 import type { ActorId } from '../../src/core/ids.js';
 import type { Node } from '../../src/node/node.js';
@@ -38,20 +38,19 @@ export class Lookout {
       process.after(0, 'asked', () => this.#ask(name, node));
   }
 
-  /** Everybody is at rest: no partition is without an owner, and none has two. */
-  checkOwners(hosts: readonly NodeHost[]): void {
+  /** Partitions without an owner, or with more than one, in words; undefined when each has one. */
+  wrongOwners(hosts: readonly NodeHost[]): string | undefined {
     const owners = new Map<number, string[]>();
     for (const { name, node } of hosts)
       for (const { partition } of node?.serving === true ? node.status().partitions : [])
         owners.set(partition, [...(owners.get(partition) ?? []), name]);
+    const wrong: string[] = [];
     for (let partition = 0; partition < this.#plan.partitions; partition++) {
       const names = owners.get(partition) ?? [];
       if (names.length !== 1)
-        this.#audit.violate(
-          'owners',
-          `partition ${partition} is owned by ${names.join(' and ') || 'nobody'}`,
-        );
+        wrong.push(`partition ${partition} is owned by ${names.join(' and ') || 'nobody'}`);
     }
+    return wrong.length === 0 ? undefined : wrong.join(', ');
   }
 
   #ask(name: string, node: Node): void {

@@ -74,7 +74,8 @@ export interface Plan {
   readonly framesPerFlush: number;
   readonly publishers: boolean;
   /** Base snapshots are made so often; undefined: none are. */
-  readonly bases: { readonly everyMs: number; readonly journalBytesMax: number; readonly keep: number } | undefined;
+  readonly bases:
+    { readonly everyMs: number; readonly journalBytesMax: number; readonly keep: number } | undefined;
   readonly limits: Partial<NodeLimits>;
   readonly workload: WorkloadOptions;
   /** Faults happen for so long, virtual ms. */

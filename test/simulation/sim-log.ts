@@ -149,8 +149,8 @@ export class SimLog implements Log {
     do {
       if (!(await this.#whenConnected(deadlineMs - clock.monotonic()))) break;
       const answer = await connection.ask('question', question, deadlineMs - clock.monotonic());
-      if (answer !== undefined) return answer.value;
       if (stream.deleted) throw new GroundswellError('GS_STREAM_LOST', `${what}: the stream is gone.`);
+      if (answer !== undefined) return answer.value;
       await sleep(clock, ASK_AGAIN_MS);
     } while (clock.monotonic() < deadlineMs);
     throw new GroundswellError('GS_LOG', `${what}: no answer.`);

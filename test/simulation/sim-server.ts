@@ -233,18 +233,32 @@ export class SimConnection {
    * was lost, or the time is over.
    * @param silent it is heard, and its answer is lost
    */
-  ask<T>(label: string, question: () => T | Promise<T>, timeoutMs: number, silent = false): Promise<{ value: T } | undefined> {
+  ask<T>(
+    label: string,
+    question: () => T | Promise<T>,
+    timeoutMs: number,
+    silent = false,
+  ): Promise<{ value: T } | undefined> {
     if (!this.#connected) return Promise.resolve(undefined);
     return new Promise((resolve, reject) => {
-      const cancel = this.process.after(timeoutMs, `${label}: no answer`, () => { done(undefined); });
-      const unlisten = this.listen({ lost: () => { done(undefined); } });
+      const cancel = this.process.after(timeoutMs, `${label}: no answer`, () => {
+        done(undefined);
+      });
+      const unlisten = this.listen({
+        lost: () => {
+          done(undefined);
+        },
+      });
       const done = (answer: { value: T } | undefined): void => {
         cancel();
         unlisten();
         resolve(answer);
       };
       const answered = (value: T): void => {
-        if (!silent) this.toClient(`${label}: answer`, () => { done({ value }); });
+        if (!silent)
+          this.toClient(`${label}: answer`, () => {
+            done({ value });
+          });
       };
       this.toServer(label, () => {
         if (!this.server.leading) return;

@@ -22,8 +22,10 @@ import { makeWorkload, type Arrival } from './workload.js';
 
 /** After the chaos it must come to rest within so long, virtual ms. */
 const REST_MS = 10 * MINUTE;
-/** Without a commit for so long, with everybody at work: nothing is left to do. */
+/** Nothing of weight was stored for so long, with everybody at work: nothing is left to do. */
 const STILL_MS = 3_000;
+/** A partition whose owner died has another one within so long, ms. */
+const OWNERS_MS = 30_000;
 const GREETING_MS = 60_000;
 const LOOK_EVERY_MS = 500;
 /** Live time begins so long before the first event. */
@@ -160,7 +162,7 @@ export class World {
 
   /** And nothing comes of it any more. */
   #rested(): boolean {
-    return this.#through() && this.scheduler.nowMs - this.audit.committedAtMs > STILL_MS;
+    return this.#through() && this.scheduler.nowMs - this.audit.workedAtMs > STILL_MS;
   }
 
   async #rest(): Promise<void> {
@@ -174,7 +176,7 @@ export class World {
       );
       return;
     }
-    if (plan.membership) this.#lookout.checkOwners(this.hosts);
+    if (plan.membership) await this.#checkOwners();
     await this.#stopNodes();
     const told = readStream(this.stream);
     for (const { delivered } of this.producers)
@@ -183,6 +185,14 @@ export class World {
           audit.violate('lost-event', `event ${tag} was delivered, and is not in the stream`);
     checkOutcome(plan, told, audit);
     this.#published?.check();
+  }
+
+  /** Whoever died last has a successor soon. */
+  async #checkOwners(): Promise<void> {
+    const { scheduler, hosts } = this;
+    const settled = (): boolean => this.#lookout.wrongOwners(hosts) === undefined;
+    if (!(await scheduler.run(settled, scheduler.nowMs + OWNERS_MS)))
+      this.audit.violate('owners', this.#lookout.wrongOwners(hosts) ?? '');
   }
 
   async #stopNodes(): Promise<void> {

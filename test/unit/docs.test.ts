@@ -110,7 +110,7 @@ describe('commands in the documents', () => {
 
 describe('npm scripts', () => {
   it.each(DOCUMENTS)('that %s names exist', (document) => {
-    const named = [...read(document).matchAll(/npm (?:run ([\w:]+)|(start|test)\b)/g)].map(
+    const named = [...read(document).matchAll(/npm (?:run ([\w:-]+)|(start|test)\b)/g)].map(
       ([, script, short]) => script ?? short!,
     );
     expect(named.filter((script) => !(script in PACKAGE.scripts))).toEqual([]);

@@ -6,6 +6,7 @@
  * transaction id counts.
  */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { isWhole } from './sealed.js';
 import { Damage, PageTrees, readTreeRecord, type TreeRecord } from './page-tree.js';
 
 const MAGIC = 0xbeefc0de;
@@ -25,11 +26,17 @@ export interface FileFindings {
   readonly damage: string | undefined;
   /** Names of the databases that it holds. */
   readonly databases: readonly string[];
+  /** Those with a record whose checksum does not fit the bytes as they lie there. */
+  readonly doubtful: readonly string[];
 }
 
-const NOTHING: FileFindings = { damage: undefined, databases: [] };
+const NOTHING: FileFindings = { damage: undefined, databases: [], doubtful: [] };
 
-export function inspectFile(file: string): FileFindings {
+/** @param isSealed whether the records of a database have checksums */
+export function inspectFile(
+  file: string,
+  isSealed: (database: string) => boolean = () => false,
+): FileFindings {
   let handle: number;
   try {
     handle = openSync(file, 'r');
@@ -38,13 +45,13 @@ export function inspectFile(file: string): FileFindings {
     return NOTHING;
   }
   try {
-    return findingsOf(handle);
+    return findingsOf(handle, isSealed);
   } finally {
     closeSync(handle);
   }
 }
 
-function findingsOf(handle: number): FileFindings {
+function findingsOf(handle: number, isSealed: (database: string) => boolean): FileFindings {
   const { size } = fstatSync(handle);
   if (size === 0) return NOTHING;
   const first = readMeta(handle, 0);
@@ -57,18 +64,24 @@ function findingsOf(handle: number): FileFindings {
   const needed = (meta.lastPage + 1) * first.pageSize;
   if (size < needed) return damaged(`it has ${size} bytes of ${needed}: it was cut off`);
   const trees = new PageTrees({ handle, ...meta });
+  const doubtful = new Set<string>();
   try {
-    trees.walkMain(meta.mainTree);
+    trees.walkMain(meta.mainTree, (name) => {
+      if (!isSealed(name)) return undefined;
+      return (entry) => {
+        if (!doubtful.has(name) && !isWhole(entry)) doubtful.add(name);
+      };
+    });
     trees.walkFree(meta.freeTree);
   } catch (error) {
     if (error instanceof Damage) return damaged(error.message);
     throw error;
   }
-  return { damage: undefined, databases: trees.names };
+  return { damage: undefined, databases: trees.names, doubtful: [...doubtful] };
 }
 
 function damaged(damage: string): FileFindings {
-  return { damage, databases: [] };
+  return { damage, databases: [], doubtful: [] };
 }
 
 interface Meta {

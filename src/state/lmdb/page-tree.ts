@@ -1,6 +1,7 @@
 /**
  * Walks the pages of an LMDB file without LMDB, which trusts what it maps: a page that leads outside the file, or to
- * itself, would end the process. Owns the shape of the trees; what the values say is checked by whoever reads them.
+ * itself, would end the process. Owns the shape of the trees: where pages lead, and that keys are in order; whoever asks for
+ * the walk is shown the entries.
  *
  * Layout (`MDB_page`, `MDB_node`, `MDB_db` of lmdb's mdb.c, data version 2, 64 bit, little-endian).
  */
@@ -19,6 +20,7 @@ const BIG_DATA = 0x01;
 const SUB_DATA = 0x02;
 
 const DEPTH_MAX = 32;
+const FREE = 'of free pages';
 
 /** What a database record says of its tree. */
 export interface TreeRecord {
@@ -40,13 +42,14 @@ export function readTreeRecord(bytes: Buffer, at: number): TreeRecord {
   };
 }
 
-interface Node {
+/** An entry of a leaf: where its key and its value begin and end. */
+export interface Entry {
   readonly key: Buffer;
-  readonly flags: number;
-  /** Where the data begins in the page, and how long it is; of a branch: the child. */
-  readonly dataAt: number;
-  readonly dataBytes: number;
-  readonly child: number;
+  readonly keyAt: number;
+  readonly keyEnd: number;
+  readonly value: Buffer;
+  readonly valueAt: number;
+  readonly valueEnd: number;
 }
 
 export interface FileShape {
@@ -57,10 +60,26 @@ export interface FileShape {
   readonly transaction: number;
 }
 
+/** A node of a page that is being looked at: one object for all, since there are millions. */
+interface Node {
+  keyAt: number;
+  keyEnd: number;
+  flags: number;
+  /** Of a leaf: length of the value. */
+  bytes: number;
+  /** Of a branch. */
+  child: number;
+}
+
+type OnEntry = (entry: Entry) => void;
+
 export class PageTrees {
   readonly #file: FileShape;
   /** Pages that a tree leads to: none belongs to two. */
   readonly #reached: Uint8Array;
+  /** One page of each depth at a time. */
+  readonly #pages: Buffer[] = [];
+  readonly #node: Node = { keyAt: 0, keyEnd: 0, flags: 0, bytes: 0, child: 0 };
   /** Names of the databases that were found. */
   readonly names: string[] = [];
 
@@ -69,28 +88,31 @@ export class PageTrees {
     this.#reached = new Uint8Array((file.lastPage >> 3) + 1);
   }
 
-  /** The tree that names the others, and all of them. @throws Damage */
-  walkMain(main: TreeRecord): void {
-    this.#walkTree(main, 'main', (node, page) => {
-      if ((node.flags & SUB_DATA) === 0) return;
-      if (node.dataBytes !== DB_BYTES) throw new Damage('the record of a database has a wrong size');
+  /**
+   * The tree that names the others, and all of them.
+   * @param onEntry gives what is to be called with each entry of a database
+   * @throws Damage
+   */
+  walkMain(main: TreeRecord, onEntry: (database: string) => OnEntry | undefined): void {
+    const trees: [string, TreeRecord][] = [];
+    this.#walkTree(main, 'main', ({ key, keyAt, keyEnd, value, valueAt, valueEnd }) => {
+      if ((this.#node.flags & SUB_DATA) === 0) return;
+      if (valueEnd - valueAt !== DB_BYTES) throw new Damage('the record of a database has a wrong size');
       // Names are stored with the zero that ends them in C, or without.
-      const name = node.key.toString('latin1').replace(/\0$/, '');
-      const tree = readTreeRecord(page, node.dataAt);
+      const name = key.toString('latin1', keyAt, keyEnd).replace(/\0$/, '');
+      trees.push([name, readTreeRecord(value, valueAt)]);
+    });
+    for (const [name, tree] of trees) {
       if (tree.flags !== main.flags) throw new Damage(`the database ${name} has foreign flags`);
       this.names.push(name);
-      this.#walkTree(tree, name);
-    });
+      this.#walkTree(tree, name, onEntry(name));
+    }
   }
 
   /** The tree of free pages: what is free must not be in use. @throws Damage */
   walkFree(free: TreeRecord): void {
-    this.#walkTree(free, 'of free pages', (node, page) => {
-      const list =
-        (node.flags & BIG_DATA) === 0
-          ? page.subarray(node.dataAt, node.dataAt + node.dataBytes)
-          : this.#overflowBytes(Number(page.readBigUInt64LE(node.dataAt)), node.dataBytes);
-      this.#checkFreeList(list);
+    this.#walkTree(free, FREE, ({ value, valueAt, valueEnd }) => {
+      this.#checkFreeList(value.subarray(valueAt, valueEnd));
     });
   }
 
@@ -106,77 +128,99 @@ export class PageTrees {
         run = Number(-entry);
         continue;
       }
-      if (entry > 0n) {
-        for (let page = Number(entry); page < Number(entry) + run; page++) {
-          if (page < 2 || page > this.#file.lastPage)
-            throw new Damage(`free page ${page} is outside the file`);
-          if (this.#isReached(page)) throw new Damage(`page ${page} is free and in use`);
-        }
-      }
+      if (entry > 0n) this.#checkFree(Number(entry), run);
       run = 1;
     }
   }
 
-  #walkTree(tree: TreeRecord, name: string, leaf?: (node: Node, page: Buffer) => void): void {
+  #checkFree(first: number, count: number): void {
+    if (first < 2 || first + count - 1 > this.#file.lastPage)
+      throw new Damage(`free page ${first} is outside the file`);
+    for (let page = first; page < first + count; page++)
+      if (this.#isReached(page)) throw new Damage(`page ${page} is free and in use`);
+  }
+
+  #walkTree(tree: TreeRecord, name: string, onEntry?: OnEntry): void {
     if (tree.root === NO_PAGE) {
       if (tree.entries !== 0n || tree.depth !== 0) throw new Damage(`the tree ${name} has lost its root`);
       return;
     }
     if (tree.depth === 0 || tree.depth > DEPTH_MAX) throw new Damage(`the tree ${name} has a wrong depth`);
-    const integers = name === 'of free pages';
-    let entries = 0n;
-    let before: Buffer | undefined;
-    const visit = (at: number, depth: number, from: Buffer | undefined, to: Buffer | undefined): void => {
-      const page = this.#page(at, depth === 1 ? LEAF : BRANCH);
-      const nodes = nodesOf(page, depth > 1);
-      if (depth > 1) {
-        for (let i = 0; i < nodes.length; i++) {
-          const low = i === 0 ? from : nodes[i]!.key;
-          const high = nodes[i + 1]?.key ?? to;
-          visit(nodes[i]!.child, depth - 1, low, high);
-        }
-        return;
-      }
-      for (const node of nodes) {
-        if (!integers) {
-          const outside =
-            (before !== undefined && before.compare(node.key) >= 0) ||
-            (from !== undefined && from.compare(node.key) > 0) ||
-            (to !== undefined && to.compare(node.key) <= 0);
-          if (outside) throw new Damage(`a key of ${name} is out of order`);
-          before = Buffer.from(node.key);
-        }
-        entries++;
-        if ((node.flags & BIG_DATA) !== 0) this.#reachOverflow(page, node);
-        leaf?.(node, page);
-      }
-    };
-    visit(Number(tree.root), tree.depth, undefined, undefined);
-    if (entries !== tree.entries)
-      throw new Damage(`the tree ${name} has ${entries} of ${tree.entries} entries`);
+    const walk = { name, onEntry, entries: 0 };
+    this.#visit(Number(tree.root), tree.depth, undefined, undefined, walk);
+    if (BigInt(walk.entries) !== tree.entries)
+      throw new Damage(`the tree ${name} has ${walk.entries} of ${tree.entries} entries`);
   }
 
-  #page(at: number, kind: number): Buffer {
-    this.#reach(at);
-    const page = this.#read(at, 1);
-    if (page.readBigUInt64LE(0) !== BigInt(at)) throw new Damage(`page ${at} says that it is another`);
-    if (page.readBigUInt64LE(8) > BigInt(this.#file.transaction))
-      throw new Damage(`page ${at} is younger than the file`);
-    if ((page.readUInt16LE(18) & 0xff) !== kind) throw new Damage(`page ${at} is of a wrong kind`);
-    return page;
+  /** @param from all keys below the page are at least this, and less than `to` */
+  #visit(
+    at: number,
+    depth: number,
+    from: Buffer | undefined,
+    to: Buffer | undefined,
+    walk: { readonly name: string; readonly onEntry: OnEntry | undefined; entries: number },
+  ): void {
+    const branch = depth > 1;
+    const page = this.#page(at, depth);
+    const count = countOf(page, branch);
+    const node = this.#node;
+    const isOrdered = walk.name !== FREE;
+    let beforeAt = 0;
+    let beforeEnd = 0;
+    let low = from;
+    for (let i = 0; i < count; i++) {
+      readNode(page, i, branch, node);
+      const { keyAt, keyEnd, child } = node;
+      // The first key of a branch means nothing: all that is less is there.
+      if (isOrdered && !(branch && i === 0)) {
+        const follows = i > (branch ? 1 : 0);
+        if (follows && page.compare(page, beforeAt, beforeEnd, keyAt, keyEnd) <= 0)
+          throw new Damage(`a key of ${walk.name} is out of order`);
+        const outside =
+          (!follows && from !== undefined && page.compare(from, 0, from.length, keyAt, keyEnd) < 0) ||
+          (i === count - 1 && to !== undefined && page.compare(to, 0, to.length, keyAt, keyEnd) >= 0);
+        if (outside) throw new Damage(`a key of ${walk.name} is on a wrong page`);
+      }
+      beforeAt = keyAt;
+      beforeEnd = keyEnd;
+      if (!branch) {
+        walk.entries++;
+        this.#show(page, node, walk.onEntry);
+        continue;
+      }
+      if (i > 0) low = Buffer.from(page.subarray(keyAt, keyEnd));
+      const high = i + 1 < count ? keyOf(page, i + 1) : to;
+      this.#visit(child, depth - 1, isOrdered ? low : undefined, isOrdered ? high : undefined, walk);
+    }
   }
 
-  #reachOverflow(page: Buffer, node: Node): void {
-    if (node.dataAt + 8 > this.#file.pageSize) throw new Damage('a node leads outside its page');
-    const at = Number(page.readBigUInt64LE(node.dataAt));
-    const count = this.#overflowPages(at, node.dataBytes);
+  #show(page: Buffer, { keyAt, keyEnd, flags, bytes }: Node, onEntry: OnEntry | undefined): void {
+    if ((flags & BIG_DATA) === 0) {
+      onEntry?.({ key: page, keyAt, keyEnd, value: page, valueAt: keyEnd, valueEnd: keyEnd + bytes });
+      return;
+    }
+    const at = Number(page.readBigUInt64LE(keyEnd));
+    const count = this.#overflowPages(at, bytes);
     for (let i = 0; i < count; i++) this.#reach(at + i);
+    if (onEntry === undefined) return;
+    const value = this.#read(at, count, Buffer.allocUnsafe(count * this.#file.pageSize));
+    onEntry({ key: page, keyAt, keyEnd, value, valueAt: PAGE_HEADER, valueEnd: PAGE_HEADER + bytes });
+  }
+
+  #page(at: number, depth: number): Buffer {
+    this.#reach(at);
+    const page = this.#read(at, 1, (this.#pages[depth] ??= Buffer.allocUnsafe(this.#file.pageSize)));
+    if (numberAt(page, 0) !== at) throw new Damage(`page ${at} says that it is another`);
+    if (numberAt(page, 8) > this.#file.transaction) throw new Damage(`page ${at} is younger than the file`);
+    if ((page.readUInt16LE(18) & 0xff) !== (depth > 1 ? BRANCH : LEAF))
+      throw new Damage(`page ${at} is of a wrong kind`);
+    return page;
   }
 
   #overflowPages(at: number, bytes: number): number {
     if (at < 2 || at > this.#file.lastPage) throw new Damage(`page ${at} is outside the file`);
-    const header = this.#read(at, 1);
-    if (header.readBigUInt64LE(0) !== BigInt(at) || (header.readUInt16LE(18) & 0xff) !== OVERFLOW)
+    const header = this.#read(at, 1, Buffer.allocUnsafe(this.#file.pageSize));
+    if (numberAt(header, 0) !== at || (header.readUInt16LE(18) & 0xff) !== OVERFLOW)
       throw new Damage(`page ${at} is of a wrong kind`);
     const count = header.readUInt32LE(20);
     // A value that became shorter keeps the pages that it had.
@@ -186,16 +230,11 @@ export class PageTrees {
     return count;
   }
 
-  #overflowBytes(at: number, bytes: number): Buffer {
-    return this.#read(at, this.#overflowPages(at, bytes)).subarray(PAGE_HEADER, PAGE_HEADER + bytes);
-  }
-
-  #read(at: number, pages: number): Buffer {
+  #read(at: number, pages: number, into: Buffer): Buffer {
     const { handle, pageSize } = this.#file;
-    const bytes = Buffer.allocUnsafe(pages * pageSize);
-    const read = readSync(handle, bytes, 0, bytes.byteLength, at * pageSize);
-    if (read < bytes.byteLength) throw new Damage(`page ${at} is cut off`);
-    return bytes;
+    if (readSync(handle, into, 0, pages * pageSize, at * pageSize) < pages * pageSize)
+      throw new Damage(`page ${at} is cut off`);
+    return into;
   }
 
   #reach(at: number): void {
@@ -209,33 +248,40 @@ export class PageTrees {
   }
 }
 
-/** The nodes of a page; their keys and data lie within it. */
-function nodesOf(page: Buffer, branch: boolean): Node[] {
+/** Nodes of a page. */
+function countOf(page: Buffer, branch: boolean): number {
   const lower = page.readUInt16LE(20);
   const upper = page.readUInt16LE(22);
-  const room = page.byteLength - PAGE_HEADER;
-  if (lower > upper || upper > room || lower % 2 !== 0) throw new Damage('a page has wrong bounds');
+  if (lower > upper || upper > page.byteLength - PAGE_HEADER || lower % 2 !== 0)
+    throw new Damage('a page has wrong bounds');
   if (branch && lower < 4) throw new Damage('a branch has no children');
-  const nodes: Node[] = [];
-  for (let i = 0; i < lower >> 1; i++) {
-    const offset = page.readUInt16LE(PAGE_HEADER + 2 * i);
-    const at = PAGE_HEADER + offset;
-    if (offset < upper || at + NODE_HEADER > page.byteLength)
-      throw new Damage('a node lies outside its page');
-    const low = page.readUInt32LE(at);
-    const flags = page.readUInt16LE(at + 4);
-    const keyBytes = page.readUInt16LE(at + 6);
-    const dataAt = at + NODE_HEADER + keyBytes;
-    if (dataAt > page.byteLength) throw new Damage('a key leads outside its page');
-    const inPage = branch ? 0 : (flags & BIG_DATA) !== 0 ? 8 : low;
-    if (dataAt + inPage > page.byteLength) throw new Damage('a value leads outside its page');
-    nodes.push({
-      key: page.subarray(at + NODE_HEADER, dataAt),
-      flags: branch ? 0 : flags,
-      dataAt,
-      dataBytes: low,
-      child: branch ? low + flags * 2 ** 32 : 0,
-    });
-  }
-  return nodes;
+  return lower >> 1;
+}
+
+/** A node whose key and value lie within its page. */
+function readNode(page: Buffer, i: number, branch: boolean, node: Node): void {
+  const offset = page.readUInt16LE(PAGE_HEADER + 2 * i);
+  const at = PAGE_HEADER + offset;
+  if (offset < page.readUInt16LE(22) || at + NODE_HEADER > page.byteLength)
+    throw new Damage('a node lies outside its page');
+  const low = page.readUInt32LE(at);
+  const flags = page.readUInt16LE(at + 4);
+  node.keyAt = at + NODE_HEADER;
+  node.keyEnd = node.keyAt + page.readUInt16LE(at + 6);
+  node.flags = branch ? 0 : flags;
+  node.bytes = low;
+  node.child = branch ? low + flags * 2 ** 32 : 0;
+  const inPage = branch ? 0 : (flags & BIG_DATA) !== 0 ? 8 : low;
+  if (node.keyEnd + inPage > page.byteLength) throw new Damage('a node leads outside its page');
+}
+
+function keyOf(page: Buffer, i: number): Buffer {
+  const node: Node = { keyAt: 0, keyEnd: 0, flags: 0, bytes: 0, child: 0 };
+  readNode(page, i, true, node);
+  return Buffer.from(page.subarray(node.keyAt, node.keyEnd));
+}
+
+/** A number of eight bytes; not exact above 2^53, where none of ours is. */
+function numberAt(page: Buffer, at: number): number {
+  return page.readUInt32LE(at) + page.readUInt32LE(at + 4) * 2 ** 32;
 }

@@ -3,6 +3,7 @@
  * found when it is read, in the value or in the key.
  */
 import { crc32 } from '../../core/crc32.js';
+import type { Entry } from './page-tree.js';
 
 const CHECKSUM_BYTES = 4;
 
@@ -19,6 +20,16 @@ export function unseal(key: string, stored: Uint8Array): Uint8Array | undefined 
   const value = stored.subarray(CHECKSUM_BYTES);
   const said = (stored[0]! | (stored[1]! << 8) | (stored[2]! << 16) | (stored[3]! << 24)) >>> 0;
   return said === checksumOf(key, value) ? value : undefined;
+}
+
+/**
+ * Whether an entry is what was stored, as far as that can be seen without LMDB: a key that LMDB writes otherwise than as its
+ * text is not recognised.
+ */
+export function isWhole({ key, keyAt, keyEnd, value, valueAt, valueEnd }: Entry): boolean {
+  if (valueEnd - valueAt < CHECKSUM_BYTES) return false;
+  const checksum = crc32(value, crc32(key, 0, keyAt, keyEnd), valueAt + CHECKSUM_BYTES, valueEnd);
+  return checksum === value.readUInt32LE(valueAt);
 }
 
 function checksumOf(key: string, value: Uint8Array): number {

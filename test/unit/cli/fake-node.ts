@@ -209,8 +209,6 @@ export function partition(
     committedAtMs: T0 - 300,
     epoch: 1,
     base: undefined,
-    baseOverdue: false,
-    journalOverBudget: false,
     inputSeq: 10,
     journalSeq: 11,
     lagMessages: 0,

@@ -59,6 +59,7 @@ describe('what a node is started with', () => {
       readyLagMax: 1_000,
       embedded: { maxStoreBytes: 64 * 1024 ** 3 },
       aggregates: { retentionMs: 86_400_000 },
+      bases: { every: 600_000, journals: 4 * 1_024 ** 3, keep: 2 },
       sides: { retentionMs: 7 * 86_400_000 },
       outputs: { retentionMs: 7_200_000 },
     });
@@ -101,6 +102,9 @@ describe('what a node is started with', () => {
       readyLagMax: ['-', '2', '3'],
       'embedded.maxStore': ['-', '2GiB', '3GiB'],
       'aggregates.retention': ['-', '2h', '3h'],
+      'bases.every': ['-', '5m', '20m'],
+      'bases.journals': ['-', '2GiB', '3GiB'],
+      'bases.keep': ['-', '3', '4'],
       'sides.retention': ['-', '2h', '3h'],
       'outputs.retention': ['-', '5h', '3h'],
     };

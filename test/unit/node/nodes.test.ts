@@ -1,9 +1,11 @@
 /** Hunts: a partition with two owners or none, a hand-over that loses or repeats something, a node that stays when it is fenced. */
 import { afterEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../../src/core/clock.js';
+import { GroundswellError } from '../../../src/core/errors.js';
 import { MemoryLeases, MemoryLeaseServer } from '../../../src/log/memory/memory-leases.js';
 import { MemoryLog } from '../../../src/log/memory/memory-log.js';
 import { MemoryStore } from '../../../src/state/memory/memory-store.js';
+import type { ActorSource } from '../../../src/partition/actor-table.js';
 import { Engine, run, type EngineOptions } from '../../support/engine.js';
 import { FaultyLog } from '../../support/faulty-log.js';
 import { smallCity } from '../../support/market.js';
@@ -155,4 +157,41 @@ describe('nodes of one region', () => {
     expect(sorted(results.rows)).toEqual(undisturbed);
     expect(a.node.serving).toBe(true);
   });
+});
+
+/** Snapshots of which one record turns out to be damaged when it is read. */
+class DamagedStore extends MemoryStore {
+  found = 0;
+  override source(partition: number): ActorSource {
+    const source = super.source(partition);
+    return {
+      get: (id) => {
+        const bytes = source.get(id);
+        if (bytes === undefined || this.found > 0) return bytes;
+        this.found++;
+        throw new GroundswellError('GS_DATA_CORRUPT', `The record of partition ${partition} is damaged.`);
+      },
+    };
+  }
+}
+
+describe('a damaged snapshot', () => {
+  it.each(['alone', 'with others'])(
+    'P5 is made anew from the journal, and nothing of it is seen in the rows: %s',
+    async (how) => {
+      const store = new DamagedStore();
+      const alone = { partitions: PARTITIONS, store, limits: { idleSteps: 2 }, clock: systemClock };
+      const engine =
+        how === 'alone'
+          ? await Engine.start(alone)
+          : await region.start('a', { store, limits: { idleSteps: 2 } });
+      const producer = engine.producer();
+      await producer.sendEach(city);
+      const results = await engine.results(await producer.end());
+      expect(store.found).toBe(1);
+      expect(repeated(results.rows)).toEqual([]);
+      expect(sorted(results.rows)).toEqual(undisturbed);
+      await engine.stop();
+    },
+  );
 });

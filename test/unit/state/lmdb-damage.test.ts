@@ -179,6 +179,33 @@ describe('sound files', () => {
   });
 });
 
+describe('keys that LMDB writes otherwise than as their text', () => {
+  const odd = ['\u0000', '\u0001x', 'ä/ö', '😀', '', 'a b', '\u007f', '\u001b[0m', '9'.repeat(300)];
+
+  it('are not taken for damaged ones, and a changed one is found all the same', async () => {
+    const store = await LmdbStore.open(folder, identity);
+    const changes = new Map(
+      odd.map((key) => {
+        const id = actorId('cell', key);
+        return [id, { id, bytes: new Uint8Array(9).fill(3), timed: true }];
+      }),
+    );
+    await store.write([{ partition: 0, journalSeq: 2, control: new Uint8Array(9), changes }]);
+    await store.close();
+    const again = await LmdbStore.open(folder, identity);
+    for (const key of odd) expect(again.source(0).get(actorId('cell', key)), key).toHaveLength(9);
+    expect([...again.timed(0)]).toHaveLength(odd.length);
+    await again.close();
+    const root = open({ path: folder, maxDbs: 16 });
+    const actors = root.openDB<Uint8Array, string>({ name: 'actors-000', encoding: 'binary' });
+    const stored = Buffer.from(actors.get('cell/\u0001x')!);
+    stored[6]! ^= 1;
+    await actors.put('cell/\u0001x', stored);
+    await root.close();
+    await expect(LmdbStore.open(folder, identity)).rejects.toMatchObject(corrupt);
+  });
+});
+
 describe('what an import that was broken off has left', () => {
   it('P5 is gone at the next start: no actor of it is mixed with those of the journal', async () => {
     const store = await LmdbStore.open(folder, identity);

@@ -48,8 +48,6 @@ export const partitionStatus = (partition: number, more: Partial<PartitionStatus
   committedAtMs: 1_690_000_000_500,
   epoch: 1,
   base: undefined,
-  baseOverdue: false,
-  journalOverBudget: false,
   inputSeq: 40,
   journalSeq: 41,
   lagMessages: 0,
