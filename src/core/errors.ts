@@ -136,7 +136,8 @@ export const ERRORS = {
   GS_HANDLER_TIME: {
     exit: 1,
     retry: false,
-    remedy: 'A behaviour’s handler takes too long: make it do less at a time, or raise limits.handlerTimeMaxMs.',
+    remedy:
+      'A behaviour’s handler takes too long: make it do less at a time, or raise limits.handlerTimeMaxMs.',
   },
   GS_NODE_ID: {
     exit: 2,
@@ -147,7 +148,8 @@ export const ERRORS = {
   GS_NO_SUCCESSOR: {
     exit: 1,
     retry: true,
-    remedy: 'Start another node of the region first, or end the draining of one: groundswell drain NODE --undo.',
+    remedy:
+      'Start another node of the region first, or end the draining of one: groundswell drain NODE --undo.',
   },
   GS_NODE_UNREACHABLE: {
     exit: 1,
@@ -177,7 +179,8 @@ export const ERRORS = {
   GS_REPLAYED: {
     exit: 1,
     retry: false,
-    remedy: 'Add --again to bring it in once more: with the same id it counts once within the duplicate window.',
+    remedy:
+      'Add --again to bring it in once more: with the same id it counts once within the duplicate window.',
   },
   GS_BUSY: { exit: 1, retry: true, remedy: 'Try again after the time that the answer names.' },
   GS_OVERLOAD: {

@@ -57,7 +57,14 @@ beforeAll(async () => {
       commit: 1,
     })
     .json('/v1/dead', { items: [letter], more: false })
-    .json('/v1/dead/1041', letter);
+    .json('/v1/dead/1041', letter)
+    .json('/v1/dead/1041/replay', { seq: 1041, type: 'ride.requested', id: 'dead:1041' })
+    .json('/v1/quarantine', {
+      count: 1,
+      actors: [{ actor: 'cell/9q8yyk', partition: 0, sinceMs: T0, failures: 5, kept: 2, commit: 1 }],
+      silent: [],
+    })
+    .json('/v1/quarantine/release', { actor: 'cell/9q8yyk', kept: 2, sinceMs: T0 });
   node.answers.set('/v1/watch', events([frame('row', row())]));
   await inTwos(commands, async (command) => {
     const { code, stdout, stderr } = await sandbox.run([...command.path, '--help']);
@@ -130,6 +137,9 @@ const RECIPES: Readonly<Record<string, () => Recipe>> = {
   drain: () => ({ instead: { '7380': String(node.port) }, shows: /sf-2 owns nothing any more/ }),
   'dead list': () => ({ shows: /1041.*outside_region/ }),
   'dead show': () => ({ shows: /dead letter 1041/ }),
+  'dead replay': () => ({ shows: /1041  ride.requested is in again/ }),
+  'quarantine list': () => ({ instead: { '7380': String(node.port) }, shows: /cell\/9q8yyk/ }),
+  'quarantine release': () => ({ shows: /cell\/9q8yyk goes on, and has taken the 2/ }),
   snapshot: () => ({
     instead: { 'data/sf': sandbox.path('taken'), backup: sandbox.path('taken-files') },
     prepare: () => {

@@ -2,13 +2,13 @@
  * One simulated region: server, machines, nodes, producers, and what goes wrong with them. A run has three parts: chaos, then
  * everything is put right, then it must come to rest, and what is there is checked.
  */
-import { GroundswellError, type ErrorCode } from '../../src/core/errors.js';
 import type { Registry } from '../../src/actor/registry.js';
 import { registryOf, subjects } from '../support/engine.js';
 import { MINUTE, T0 } from '../support/market.js';
 import { Audit } from './audit.js';
 import { checkOutcome, readStream } from './checkers.js';
 import { Dice } from './dice.js';
+import { checkEnds, codeOf } from './ends.js';
 import { Faults } from './faults.js';
 import type { Plan } from './schedule.js';
 import { Lookout } from './lookout.js';
@@ -139,7 +139,8 @@ export class World {
     if (this.#deleted) await this.#checkLost();
     else await this.#rest();
     this.#over = true;
-    this.#checkEnds();
+    const { ends: nodes, producers } = this;
+    checkEnds(plan, { nodes, producers, deleted: this.#deleted }, audit);
   }
 
   /** How far every window must be closed: presence has run out by then, and the longest window has slid out. */
@@ -266,21 +267,6 @@ export class World {
       for (const host of this.hosts) host.stop();
   }
 
-  #checkEnds(): void {
-    const expected = new Set<ErrorCode>(['GS_LOG', 'GS_DATA_WRITE', 'GS_DATA_CORRUPT']);
-    if (this.plan.nodes > 1 && !this.plan.membership) expected.add('GS_FENCED');
-    if (this.#deleted) expected.add('GS_STREAM_LOST');
-    for (const { who, failure } of this.ends) {
-      const code = codeOf(failure);
-      if (failure !== undefined && (code === undefined || !expected.has(code)))
-        this.audit.violate('failure', `${who} failed: ${textOf(failure)}`);
-    }
-    for (const { failures, id } of this.producers)
-      for (const failure of failures)
-        if (!(this.#deleted && codeOf(failure) === 'GS_STREAM_LOST'))
-          this.audit.violate('failure', `${id} failed: ${textOf(failure)}`);
-  }
-
   #whereItStands(): string {
     const closed = Array.from(
       { length: this.plan.partitions },
@@ -292,14 +278,6 @@ export class World {
     const producers = this.producers.map(({ id, done }) => `${id} ${done ? 'done' : 'not done'}`);
     return `closed up to ${closed.join(' ')} of ${this.#untilMs - T0}; ${nodes.join(', ')}; ${producers.join(', ')}`;
   }
-}
-
-function codeOf(failure: unknown): ErrorCode | undefined {
-  return failure instanceof GroundswellError ? failure.code : undefined;
-}
-
-function textOf(failure: unknown): string {
-  return failure instanceof Error ? (failure.stack ?? failure.message) : String(failure);
 }
 
 /** Behaviours hold no state: runs of the same settings share them. */
