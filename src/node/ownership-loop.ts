@@ -141,7 +141,13 @@ export class OwnershipLoop {
         partition,
         follower.close().finally(() => this.#busy.delete(partition)),
       );
-      this.#failed({ do: 'follow', partition }, follower.failure);
+      // Entries that were removed while they were read: opened anew, it begins with the base snapshot they went behind.
+      const { failure } = follower;
+      const passing = failure instanceof GroundswellError && failure.code === 'GS_STREAM_LOST';
+      this.#failed(
+        { do: 'follow', partition },
+        passing ? new GroundswellError('GS_LOG', failure.message) : failure,
+      );
     }
   }
 
