@@ -113,8 +113,7 @@ export class Faults {
         return;
       case 'damage-disk':
         if (host === undefined) return;
-        host.disk.damage = dice.pick(['corrupt', 'flipped', 'gone']);
-        host.kill('killed, its disk is damaged');
+        this.#damage(host, dice);
         return;
       case 'kill-server':
         server.kill();
@@ -146,6 +145,15 @@ export class Faults {
         this.#scene.onStreamDeleted();
         return;
     }
+  }
+
+  #damage(host: NodeHost, dice: Dice): void {
+    const { disk } = host;
+    const how = dice.pick(['corrupt', 'flipped', 'gone'] as const);
+    if (how === 'flipped') disk.flipped.add(dice.int(0, this.#scene.plan.partitions - 1));
+    else disk.damage = how;
+    // A byte may flip under a node that runs.
+    if (how !== 'flipped' || dice.chance(0.5)) host.kill('killed, its disk is damaged');
   }
 
   /** SIGSTOP, and SIGCONT after a while. */

@@ -20,11 +20,10 @@ import type { SimProcess } from './sim-clock.js';
 export class SimDisk {
   content = new MemoryStore();
   full = false;
-  /**
-   * What the next process that opens it will find: `corrupt` is seen at once, `flipped` when what is damaged is read, `gone` is a
-   * disk with nothing on it.
-   */
-  damage: 'corrupt' | 'flipped' | 'gone' | undefined;
+  /** What the next process that opens it will find: `corrupt` is seen at once, `gone` is a disk with nothing on it. */
+  damage: 'corrupt' | 'gone' | undefined;
+  /** Partitions with a byte that is not what was written: seen when it is read, and gone with the partition's records. */
+  readonly flipped = new Set<number>();
   /** How long a transaction takes, ms, at least and at most. */
   writeMs: readonly [number, number] = [0.5, 5];
 
@@ -32,6 +31,7 @@ export class SimDisk {
   wipe(): void {
     this.content = new MemoryStore();
     this.damage = undefined;
+    this.flipped.clear();
   }
 }
 
@@ -65,12 +65,11 @@ export class SimStore implements SnapshotStore {
   }
 
   source(partition: number): ActorSource {
-    const { disk, dice } = this.#options;
     const source = this.#content.source(partition);
     return {
       get: (id) => {
         const record = source.get(id);
-        if (record !== undefined && disk.damage === 'flipped' && dice.chance(FLIPPED_SHARE)) throw corrupt();
+        if (record !== undefined) this.#read(partition);
         return record;
       },
     };
@@ -80,8 +79,11 @@ export class SimStore implements SnapshotStore {
     return this.#content.position(partition);
   }
 
-  timed(partition: number): Iterable<readonly [ActorId, Uint8Array]> {
-    return this.#content.timed(partition);
+  *timed(partition: number): Iterable<readonly [ActorId, Uint8Array]> {
+    for (const entry of this.#content.timed(partition)) {
+      this.#read(partition);
+      yield entry;
+    }
   }
 
   write(updates: readonly SnapshotUpdate[]): Promise<void> {
@@ -124,10 +126,12 @@ export class SimStore implements SnapshotStore {
     position: SnapshotPosition,
     records: AsyncIterable<readonly SnapshotRecord[]>,
   ): Promise<void> {
+    this.#options.disk.flipped.delete(partition);
     return this.#content.import(partition, position, records);
   }
 
   clear(partition: number): Promise<void> {
+    this.#options.disk.flipped.delete(partition);
     return this.#content.clear(partition);
   }
 
@@ -137,6 +141,11 @@ export class SimStore implements SnapshotStore {
 
   close(): Promise<void> {
     return Promise.resolve();
+  }
+
+  #read(partition: number): void {
+    const { disk, dice } = this.#options;
+    if (disk.flipped.has(partition) && dice.chance(FLIPPED_SHARE)) throw corrupt();
   }
 
   /** At once: writes of the memory store are done when it returns. */
