@@ -110,22 +110,9 @@ class Replay {
     this.#begun = new Promise((resolve) => {
       this.#begin = resolve;
     });
-    const { engine, producerId } = options;
-    const { config, log, subjects, registry } = engine;
+    const { config, log, subjects } = options.engine;
     this.#options = options;
-    this.#producer = new Producer({
-      log,
-      gauge: log,
-      onWait: ({ message }) => options.onWait?.(message),
-      subjects,
-      routes: registry.routes,
-      clock: systemClock,
-      partitions: config.partitions,
-      id: producerId,
-      mode: options.mode ?? 'replay',
-      outOfOrderBoundMs: config.outOfOrderBoundMs,
-      frameEvents: config.limits.frameEvents,
-    });
+    this.#producer = this.#producerOf(options.producerId, options.mode ?? 'replay');
     this.#checker = new EventChecker({ cover: new Cover(config.cover), nowMs: () => systemClock.now() });
     this.#outputs = new OutputReader(log, subjects);
   }
@@ -262,7 +249,7 @@ class Replay {
 
   /** Moves the watermark on until no timer stands any more, then says the last word. */
   async #close(): Promise<void> {
-    const latestMs = this.#producer.latestMs;
+    const { latestMs } = this.#producer;
     if (latestMs === undefined) {
       await this.#producer.end(0);
       this.#finished = true;
@@ -271,9 +258,10 @@ class Replay {
       this.#outputs.wake();
       return;
     }
+    const closer = await this.#closer(latestMs);
     let untilMs = Math.ceil(latestMs / MINUTE_MS) * MINUTE_MS + CLOSE_AFTER_MS;
     for (let round = 0; ; round++) {
-      await this.#producer.advanceTo(untilMs);
+      await closer.advanceTo(untilMs);
       await this.#reached(untilMs);
       const latestTimerMs = Math.max(...[...this.#outputs.progress.values()].map((p) => p.latestTimerMs));
       if (latestTimerMs <= untilMs) break;
@@ -285,9 +273,34 @@ class Replay {
       }
       untilMs = Math.ceil(latestTimerMs / MINUTE_MS) * MINUTE_MS + CLOSE_AFTER_MS;
     }
-    await this.#producer.end(untilMs);
+    await closer.end(untilMs);
     this.#finished = true;
     this.#outputs.wake();
+  }
+
+  /** Who moves time on behind the last event. A live producer is not believed when it speaks of hours to come. */
+  async #closer(latestMs: number): Promise<Producer> {
+    const producer = this.#producer;
+    if (producer.mode === 'replay') return producer;
+    await producer.end(latestMs);
+    return this.#producerOf(`${producer.id}:end`, 'replay');
+  }
+
+  #producerOf(id: string, mode: ProducerMode): Producer {
+    const { config, log, subjects, registry } = this.#options.engine;
+    return new Producer({
+      log,
+      gauge: log,
+      onWait: ({ message }) => this.#options.onWait?.(message),
+      subjects,
+      routes: registry.routes,
+      clock: systemClock,
+      partitions: config.partitions,
+      id,
+      mode,
+      outOfOrderBoundMs: config.outOfOrderBoundMs,
+      frameEvents: config.limits.frameEvents,
+    });
   }
 
   async #reached(untilMs: number): Promise<void> {

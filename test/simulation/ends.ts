@@ -12,10 +12,10 @@ export interface Ends {
   readonly deleted: boolean;
 }
 
-export function checkEnds({ nodes, membership }: Plan, ends: Ends, audit: Audit): void {
+export function checkEnds({ membership }: Plan, ends: Ends, audit: Audit): void {
   const expected = new Set<ErrorCode>(['GS_LOG', 'GS_DATA_WRITE', 'GS_DATA_CORRUPT']);
-  // Two nodes that each believe to be alone.
-  if (nodes > 1 && !membership) expected.add('GS_FENCED');
+  // Who believes to be alone and is not, or finds that a batch of an earlier process was stored after all.
+  if (!membership) expected.add('GS_FENCED');
   if (ends.deleted) expected.add('GS_STREAM_LOST');
   for (const { who, failure } of ends.nodes) {
     const code = codeOf(failure);
