@@ -157,10 +157,26 @@ export class Follower {
         if (!full) await this.#wakeup.wait(IDLE_MS);
       }
     } catch (error) {
-      this.failure = error instanceof Error ? error : new Error(String(error));
+      this.failure = await this.#failureOf(error);
       this.#tellWaiters(this.failure);
       this.#options.onProgress?.(this);
     }
+  }
+
+  /**
+   * Entries that are missing went behind a base snapshot while they were read: whoever opens it anew begins with that. What
+   * was applied is written first, so that it is then seen at once when there is none.
+   */
+  async #failureOf(error: unknown): Promise<Error> {
+    const failure = error instanceof Error ? error : new Error(String(error));
+    const missing = failure instanceof GroundswellError && failure.code === 'GS_STREAM_LOST';
+    if (!missing || this.#reader.failure !== undefined) return failure;
+    try {
+      await this.#write();
+    } catch (cause) {
+      return cause instanceof Error ? cause : new Error(String(cause));
+    }
+    return new GroundswellError('GS_LOG', failure.message, { cause: failure });
   }
 
   /** Applies what has come, within a bound. True when there may be more. */

@@ -141,6 +141,8 @@ export class Node {
   /** The lease was not fresh at the last look. */
   #paused = false;
   #stopping = false;
+  /** Its last batch is stored. */
+  #ended = false;
   #failure: Error | undefined;
   #running: Promise<void> | undefined;
 
@@ -443,7 +445,7 @@ export class Node {
 
   /** Lets the last entry of a partition name its next owner. Resolves when the partition is not ours any more. */
   async #release(id: number, to: string): Promise<void> {
-    if (!this.#owned.has(id)) return;
+    if (!this.#owned.has(id) || this.#ended) return;
     await new Promise<void>((resolve) => {
       this.#releases.set(id, { to, commit: undefined, done: resolve });
       this.#wakeup.wake();
@@ -529,10 +531,12 @@ export class Node {
     await this.#pipeline.idle();
     await this.#tending;
     await this.#bases?.keeper.stop();
+    this.#ended = true;
+    // Nothing is committed any more: whoever waits for a hand-over waits in vain.
+    for (const release of this.#releases.values()) release.done();
     await this.#shared?.ownership.stop();
     const ended = new GroundswellError('GS_LOG', 'The node has ended.');
     for (const owned of this.#owned.values()) await owned.close(ended);
-    for (const release of this.#releases.values()) release.done();
     // Last: whoever hears that we are gone may take what we had.
     await this.#shared?.membership.stop();
   }

@@ -141,13 +141,7 @@ export class OwnershipLoop {
         partition,
         follower.close().finally(() => this.#busy.delete(partition)),
       );
-      // Entries that were removed while they were read: opened anew, it begins with the base snapshot they went behind.
-      const { failure } = follower;
-      const passing = failure instanceof GroundswellError && failure.code === 'GS_STREAM_LOST';
-      this.#failed(
-        { do: 'follow', partition },
-        passing ? new GroundswellError('GS_LOG', failure.message) : failure,
-      );
+      this.#failed({ do: 'follow', partition }, follower.failure);
     }
   }
 
