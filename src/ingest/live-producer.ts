@@ -178,7 +178,8 @@ export class LiveProducer {
     await this.#running;
     try {
       if (this.#producer.unsent) await this.#send();
-      this.#pack(end, watermarkMs);
+      // Who never said anything has no last word either.
+      this.#pack(end && (this.#producer.begun || watermarkMs !== undefined), watermarkMs);
       await this.#send();
     } catch (error) {
       this.#fail(error);
@@ -234,7 +235,7 @@ export class LiveProducer {
   /** Packs all that has gathered, and when it is time, the watermark for all partitions. */
   #pack(end: boolean, lastWordMs?: number): void {
     const nowMs = this.#options.clock.monotonic();
-    const watermarkMs = lastWordMs ?? this.#watermark.after(this.#producer.latestMs);
+    const watermarkMs = lastWordMs ?? this.#watermark.after(this.#producer);
     // A live producer says that it is there, though time stands; a replay has nothing to say then.
     const news =
       watermarkMs !== undefined && (this.#producer.mode === 'live' || watermarkMs !== this.#toldMs);

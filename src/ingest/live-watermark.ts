@@ -4,10 +4,11 @@
  * While events come, nothing older than the latest of them less the out-of-order bound; but never more than the wall clock
  * less the bound, for a client whose clock runs ahead must not close the windows of the others. When nothing has come for a
  * while, the wall clock less the bound, so that windows close on time in a quiet region. A replay, of whatever speed, has no
- * wall clock: only its events move it.
+ * wall clock: only its events move it. Nor has a producer that never had an event: a region's time begins with the first.
  */
 import type { Clock } from '../core/clock.js';
 import type { ProducerMode } from '../partition/watermark.js';
+import type { Producer } from './producer.js';
 
 /** A producer that has got nothing for so long is quiet, ms. */
 export const QUIET_MS = 1_000;
@@ -57,10 +58,11 @@ export class LiveWatermark {
 
   /**
    * The watermark that may be told now, with all that was taken before; undefined when nothing can be promised yet.
-   * @param latestMs event time of the latest event taken
+   * @param producer event time of the latest event it has taken, and whether it or an earlier run ever had one
    * @param waiting events that came earlier still wait to be taken: then there is no quiet
    */
-  after(latestMs: number | undefined, waiting = false): number | undefined {
+  after({ latestMs, begun }: Pick<Producer, 'latestMs' | 'begun'>, waiting = false): number | undefined {
+    if (!begun) return undefined;
     const { clock, mode, outOfOrderBoundMs } = this.#options;
     if (mode === 'replay')
       return latestMs === undefined ? undefined : Math.max(0, latestMs - outOfOrderBoundMs);

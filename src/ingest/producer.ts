@@ -49,6 +49,7 @@ export class Producer {
   #buffered = 0;
   #latestMs = Number.NEGATIVE_INFINITY;
   #packedWatermarkMs = 0;
+  #known = false;
   /** Events that an earlier run had sent. */
   eventsResumed = 0;
 
@@ -76,6 +77,11 @@ export class Producer {
   /** Latest event time offered, ms UTC; undefined before the first event. */
   get latestMs(): number | undefined {
     return Number.isFinite(this.#latestMs) ? this.#latestMs : undefined;
+  }
+
+  /** The region has heard of it, or will with the next frames: an event or a watermark, of this or an earlier run. */
+  get begun(): boolean {
+    return this.#known || this.#packedWatermarkMs > 0 || this.positions.some((seq) => seq > 0);
   }
 
   /** Sequence of the next event for each partition, behind all that was offered. */
@@ -137,7 +143,8 @@ export class Producer {
         lane.endedBefore = known.ended;
       }
     }
-    return history.some((known) => known !== undefined);
+    this.#known = history.some((known) => known !== undefined);
+    return this.#known;
   }
 
   /** Goes on from `positions` that were kept elsewhere, in the place of `resume`. */

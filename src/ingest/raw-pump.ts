@@ -128,6 +128,8 @@ export class RawPump {
         this.#wakeup.arm();
         const turn = await rounds.turn();
         if (turn.outcome === 'fenced') return turn.by;
+        this.#state = 'working';
+        this.#failure = undefined;
         if (turn.outcome === 'idle') {
           await this.#wakeup.wait(turn.dueInMs);
           continue;
@@ -145,8 +147,6 @@ export class RawPump {
   }
 
   #moved({ taken, refused, missing }: Extract<Turn, { outcome: 'moved' }>): void {
-    this.#state = 'working';
-    this.#failure = undefined;
     this.#taken += taken;
     this.#missing += missing;
     for (const { reason } of refused) this.#refused.set(reason, (this.#refused.get(reason) ?? 0) + 1);

@@ -148,7 +148,7 @@ export class RawRounds {
       this.#lastSeq = await raw.lastSeq();
     }
     const waiting = !toAll || this.#lastSeq > throughSeq;
-    const watermarkMs = this.#watermark.after(this.#producer.latestMs, waiting);
+    const watermarkMs = this.#watermark.after(this.#producer, waiting);
     if (messages.length === 0 && watermarkMs === undefined)
       return { outcome: 'idle', dueInMs: watermarkEveryMs };
     // What could not be told yet, for older events wait, is tried again in a while and not at once.

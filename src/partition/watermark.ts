@@ -125,12 +125,12 @@ export class ProducerTable {
     let endedMax = Number.NEGATIVE_INFINITY;
     let live = false;
     for (const [id, producer] of this.producers) {
+      live ||= producer.mode === 'live';
       if (producer.ended) {
         endedMax = Math.max(endedMax, producer.watermarkMs);
       } else if (producer.mode === 'replay') {
         replayMin = Math.min(replayMin, producer.watermarkMs);
       } else {
-        live = true;
         const heardAtMs = this.#heardAtMs.get(id) ?? this.#startListening(id, wallMs);
         if (wallMs - heardAtMs <= this.#rules.idleTimeoutMs)
           activeMin = Math.min(activeMin, producer.watermarkMs);
@@ -139,7 +139,8 @@ export class ProducerTable {
     // While a replay is attached, idle or not, the wall clock moves nothing.
     if (Number.isFinite(replayMin)) return Math.min(replayMin, activeMin);
     if (Number.isFinite(activeMin)) return activeMin;
-    if (live) return Math.floor(wallMs) - this.#rules.outOfOrderBoundMs;
+    // A region that was ever fed live goes on with the clock, also when all have said their last word.
+    if (live) return Math.max(endedMax, Math.floor(wallMs) - this.#rules.outOfOrderBoundMs);
     return Number.isFinite(endedMax) ? endedMax : undefined;
   }
 

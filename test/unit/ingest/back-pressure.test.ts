@@ -215,8 +215,9 @@ describe('a live producer', () => {
     await live.stop();
   });
 
-  it('whom nobody comes to tells time as ever', async () => {
+  it('whom nobody comes to any more tells time as ever', async () => {
     const { clock, gauge, log, live } = setUp();
+    live.offer(opened('r-1', NOW));
     gauge.now = FULL;
     await pass(clock, 30_000, 50);
     await turns();

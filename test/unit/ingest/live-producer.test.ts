@@ -236,6 +236,13 @@ describe('stop', () => {
     expect(frames.at(-1)).toMatchObject({ end: true });
   });
 
+  it('of a producer that never had an event says nothing: no region’s time begins by it', async () => {
+    const { clock, live, log } = setUp();
+    await pass(clock, 5_000, 50);
+    await live.stop({ end: true });
+    expect(await framesIn(log)).toEqual([]);
+  });
+
   it('without `end` leaves the producer to go on later, behind what it sent', async () => {
     const { live, log } = setUp();
     live.offer(opened('r-1', NOW));
@@ -280,10 +287,11 @@ describe('the watermark', () => {
     await live.stop();
   });
 
-  it('follows the wall clock when nothing comes, from the start too', async () => {
+  it('follows the wall clock when nothing comes any more; a region’s time begins with the first event', async () => {
     const { clock, live, log } = setUp({ quietMs: 1_000 });
-    await pass(clock, 900);
-    expect(await framesIn(log), 'nothing can be promised yet').toEqual([]);
+    await pass(clock, 60_000, 50);
+    expect(await framesIn(log), 'nobody was ever heard').toEqual([]);
+    live.offer(opened('r-1', clock.now()));
     await pass(clock, 60_000, 50);
     for (const watermarkMs of await last(log)) {
       expect(watermarkMs).toBeLessThanOrEqual(clock.now() - BOUND_MS);
@@ -294,6 +302,7 @@ describe('the watermark', () => {
 
   it('reaches all partitions as soon as it stands in another pane, for then windows close', async () => {
     const { clock, live, log } = setUp({ quietMs: 1_000, watermarkEveryMs: 30_000 });
+    live.offer(opened('r-1', clock.now()));
     await pass(clock, 2_000, 50);
     const nextPaneMs = (Math.floor((clock.now() - BOUND_MS) / 60_000) + 1) * 60_000;
     const inMs = nextPaneMs + BOUND_MS - clock.now();

@@ -112,6 +112,16 @@ describe('ProducerTable: the watermark', () => {
     expect(t.watermarkMs(WALL)).toBe(9_000);
   });
 
+  it('a region that was fed live goes on with the clock when all have said their last word', () => {
+    const t = table();
+    hear(t, 'a', WALL + 1_000, { end: true });
+    hear(t, 'b', WALL - 9_000, { end: true });
+    expect(t.watermarkMs(WALL), 'what the last words promised stands').toBe(WALL + 1_000);
+    expect(t.watermarkMs(WALL + 60_000)).toBe(WALL + 55_000);
+    hear(t, 'replay', 1_000, { mode: 'replay' });
+    expect(t.watermarkMs(WALL + 120_000), 'unless a replay is attached').toBe(1_000);
+  });
+
   it('a producer’s own watermark never goes back', () => {
     const t = table();
     hear(t, 'a', 5_000, { mode: 'replay' });
