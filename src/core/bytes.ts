@@ -5,6 +5,8 @@
  */
 
 const FIRST_BYTES = 512;
+/** A shorter text's number of bytes is one byte too. */
+const SHORT_CHARS = 40;
 
 /** One is kept and used again and again: `take` gives a copy of what was written and starts anew. */
 export class ByteWriter {
@@ -49,6 +51,7 @@ export class ByteWriter {
   }
 
   text(value: string): this {
+    if (value.length <= SHORT_CHARS && this.#shortText(value)) return this;
     const length = Buffer.byteLength(value);
     this.uint(length).#reserve(length);
     this.#length += this.#bytes.write(value, this.#length);
@@ -69,6 +72,20 @@ export class ByteWriter {
     return this;
   }
 
+  /** Character by character, as long as each is one byte: for a few of them the way into native code costs more. */
+  #shortText(value: string): boolean {
+    this.#reserve(1 + value.length);
+    const at = this.#length + 1;
+    for (let i = 0; i < value.length; i++) {
+      const code = value.charCodeAt(i);
+      if (code > 0x7f) return false;
+      this.#bytes[at + i] = code;
+    }
+    this.#bytes[this.#length] = value.length;
+    this.#length = at + value.length;
+    return true;
+  }
+
   #reserve(more: number): void {
     if (this.#length + more <= this.#bytes.length) return;
     const wider = Buffer.allocUnsafeSlow(2 * this.#bytes.length + more);
@@ -79,11 +96,14 @@ export class ByteWriter {
 
 /** Reads in the order of writing. What it gives lies in the bytes that it reads from. */
 export class ByteReader {
-  readonly #bytes: Uint8Array;
+  readonly #source: Uint8Array;
+  /** The same bytes. */
+  readonly #bytes: Buffer;
   #at = 0;
 
   constructor(bytes: Uint8Array) {
-    this.#bytes = bytes;
+    this.#source = bytes;
+    this.#bytes = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   }
 
   get done(): boolean {
@@ -108,14 +128,16 @@ export class ByteReader {
   }
 
   float(): number {
-    return Buffer.from(this.raw(8)).readDoubleLE(0);
+    const value = this.#bytes.readDoubleLE(this.#at);
+    this.#at += 8;
+    return value;
   }
 
   /** So many bytes; without a number all that are left. */
   raw(length = this.#bytes.length - this.#at): Uint8Array {
     const end = this.#at + length;
     if (end > this.#bytes.length) throw new RangeError('the bytes end within a value');
-    const value = this.#bytes.subarray(this.#at, end);
+    const value = this.#source.subarray(this.#at, end);
     this.#at = end;
     return value;
   }
@@ -125,7 +147,11 @@ export class ByteReader {
   }
 
   text(): string {
-    const bytes = this.bytes();
-    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString();
+    const length = this.uint();
+    const end = this.#at + length;
+    if (end > this.#bytes.length) throw new RangeError('the bytes end within a value');
+    const value = this.#bytes.toString('utf8', this.#at, end);
+    this.#at = end;
+    return value;
   }
 }

@@ -36,7 +36,8 @@ export class Snapshotter {
   #pending = new Map<number, Pending>();
   #pendingActors = 0;
   #writing: Promise<void> | undefined;
-  #pausing = false;
+  /** Ends the pause between two transactions; undefined while there is none. */
+  #endPause: (() => void) | undefined;
   #flushing = false;
   readonly #writtenCommit = new Map<number, number>();
   failure: Error | undefined;
@@ -96,6 +97,8 @@ export class Snapshotter {
   /** Resolves when all that was added is written. */
   async flush(): Promise<void> {
     this.#flushing = true;
+    this.#endPause?.();
+    this.#endPause = undefined;
     this.#start();
     while (this.#writing !== undefined) await this.#writing;
     this.#flushing = false;
@@ -104,7 +107,7 @@ export class Snapshotter {
 
   #start(): void {
     if (this.#writing !== undefined || this.#pending.size === 0 || this.failure !== undefined) return;
-    if (this.#pausing && !this.full && !this.#flushing) return;
+    if (this.#endPause !== undefined && !this.full && !this.#flushing) return;
     const updates = [...this.#pending].map(([partition, { journalSeq, control, changes }]) => ({
       partition,
       journalSeq,
@@ -136,10 +139,9 @@ export class Snapshotter {
 
   #pause(): void {
     const { clock, pauseMs } = this.#options;
-    if (pauseMs === 0 || this.#pausing || this.#flushing) return;
-    this.#pausing = true;
-    clock.after(pauseMs, () => {
-      this.#pausing = false;
+    if (pauseMs === 0 || this.#endPause !== undefined || this.#flushing) return;
+    this.#endPause = clock.after(pauseMs, () => {
+      this.#endPause = undefined;
       this.#start();
     });
   }

@@ -1,6 +1,11 @@
-/** An actor in memory, and as it is stored: state, timers, event ids, and what is wrong with it. Owns the record's layout. */
+/**
+ * An actor in memory, and as it is stored: state, timers, event ids, and what is wrong with it. Owns the record's layout: a
+ * byte that tells which parts there are, the parts, and the state up to the end. A state that its behaviour stores as bytes
+ * stands there as it is; any other is packed with msgpack.
+ */
 import { clearSource, pack, unpack } from 'msgpackr';
 import type { RegisteredType } from '../actor/registry.js';
+import { ByteReader, ByteWriter } from '../core/bytes.js';
 import type { ActorId } from '../core/ids.js';
 import { loadTrouble, storeTrouble, type StoredTrouble, type Trouble } from './quarantine.js';
 
@@ -38,49 +43,38 @@ export interface ActorRecord {
   readonly trouble: Trouble | undefined;
 }
 
-type StoredActor = [
-  state: unknown,
-  timers: (string | number)[],
-  seen: (string | number)[],
-  trouble?: StoredTrouble,
-];
-type StoredState = [state: unknown, timers: (string | number)[]];
+const HAS_TIMERS = 1;
+const HAS_SEEN = 2;
+const HAS_TROUBLE = 4;
+const STATE_IS_BYTES = 8;
+
+const writer = new ByteWriter();
 
 export function encodeActor(actor: Resident): Uint8Array {
-  const { timers, seen, trouble } = actor;
-  const record: StoredActor = [
-    storedState(actor),
-    timers === undefined ? [] : [...timers].flat(),
-    seen === undefined ? [] : [...seen].flat(),
-  ];
-  if (trouble !== undefined) record.push(storeTrouble(trouble));
-  return pack(record);
+  return encode(actor, actor.seen, actor.trouble);
 }
 
 export function decodeActor(stored: Uint8Array): ActorRecord {
-  const [state, timers, seen, trouble] = unpack(stored) as StoredActor;
+  const reader = new ByteReader(stored);
+  const parts = reader.uint();
   return {
-    state,
-    timers: pairs(timers),
-    seen: pairs(seen),
-    trouble: trouble === undefined ? undefined : loadTrouble(trouble),
+    timers: (parts & HAS_TIMERS) === 0 ? undefined : readTimes(reader),
+    seen: (parts & HAS_SEEN) === 0 ? undefined : readTimes(reader),
+    trouble: (parts & HAS_TROUBLE) === 0 ? undefined : loadTrouble(unpack(reader.bytes()) as StoredTrouble),
+    state: (parts & STATE_IS_BYTES) === 0 ? unpack(reader.raw()) : reader.raw(),
   };
 }
 
 /** What a handler can change of its actor, encoded: to go back to, and to measure. */
 export function encodeState(actor: Resident): Uint8Array {
-  const record: StoredState = [
-    storedState(actor),
-    actor.timers === undefined ? [] : [...actor.timers].flat(),
-  ];
-  return pack(record);
+  return encode(actor, undefined, undefined);
 }
 
 /** Makes an actor what `encodeState` found. */
 export function restoreState(actor: Resident, stored: Uint8Array): void {
-  const [state, timers] = unpack(stored) as StoredState;
+  const { state, timers } = decodeActor(stored);
   actor.state = loadedState(actor.type, state);
-  actor.timers = pairs(timers);
+  actor.timers = timers;
   actor.forgotten = false;
 }
 
@@ -99,9 +93,41 @@ function storedState({ type, state }: Resident): unknown {
   return store ? store.encode(state) : state;
 }
 
-function pairs(flat: readonly (string | number)[]): Map<string, number> | undefined {
-  if (flat.length === 0) return undefined;
-  const map = new Map<string, number>();
-  for (let i = 0; i < flat.length; i += 2) map.set(flat[i] as string, flat[i + 1] as number);
-  return map;
+function encode(
+  actor: Resident,
+  seen: Map<string, number> | undefined,
+  trouble: Trouble | undefined,
+): Uint8Array {
+  const { timers } = actor;
+  const state = storedState(actor);
+  const isBytes = state instanceof Uint8Array;
+  const hasTimers = timers !== undefined && timers.size > 0;
+  const hasSeen = seen !== undefined && seen.size > 0;
+  // Whoever wrote before may have been broken off.
+  writer
+    .clear()
+    .uint(
+      (hasTimers ? HAS_TIMERS : 0) |
+        (hasSeen ? HAS_SEEN : 0) |
+        (trouble === undefined ? 0 : HAS_TROUBLE) |
+        (isBytes ? STATE_IS_BYTES : 0),
+    );
+  if (hasTimers) writeTimes(timers);
+  if (hasSeen) writeTimes(seen);
+  if (trouble !== undefined) writer.bytes(pack(storeTrouble(trouble)));
+  return writer.raw(isBytes ? state : pack(state)).take();
+}
+
+function writeTimes(times: ReadonlyMap<string, number>): void {
+  writer.uint(times.size);
+  for (const [name, timeMs] of times) writer.text(name).float(timeMs);
+}
+
+function readTimes(reader: ByteReader): Map<string, number> {
+  const times = new Map<string, number>();
+  for (let left = reader.uint(); left > 0; left--) {
+    const name = reader.text();
+    times.set(name, reader.float());
+  }
+  return times;
 }
