@@ -17,6 +17,7 @@ import type { Leases } from '../log/leases.js';
 import type { Log } from '../log/log.js';
 import type { Subjects } from '../log/subjects.js';
 import { Partition, type Commit, type PartitionConfig } from '../partition/partition.js';
+import { DEFAULT_POISON_RULES } from '../partition/poison.js';
 import type { SnapshotStore } from '../state/store.js';
 import { Bases, type BasesOptions } from './bases.js';
 import { CommitPipeline } from './commit-pipeline.js';
@@ -29,6 +30,7 @@ import { OwnershipLoop } from './ownership-loop.js';
 import { recoverPartition, takePartition, type Recovery } from './recover.js';
 import { Retention } from './retention.js';
 import { Snapshotter } from './snapshotter.js';
+import { underOneWatch, type TurnWatch } from './turn-watch.js';
 import type {
   ActorView,
   MemberStatus,
@@ -129,6 +131,7 @@ export class Node {
   /** Woken when a partition or a member comes or goes. */
   readonly #moves: Wakeup;
   readonly #retention: Retention;
+  readonly #watch: TurnWatch;
   readonly #shared: Shared | undefined;
   readonly #bases: Bases | undefined;
   #tending: Promise<void> | undefined;
@@ -149,6 +152,9 @@ export class Node {
   constructor(options: NodeOptions) {
     this.#options = options;
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
+    const { guard, poison } = options.partition;
+    const { operationTimeMaxMs } = { ...DEFAULT_POISON_RULES, ...poison };
+    this.#watch = { guard, clock: options.clock, limitMs: operationTimeMaxMs };
     this.#wakeup = new Wakeup(options.clock);
     this.#moves = new Wakeup(options.clock);
     this.#retention = new Retention({
@@ -590,35 +596,25 @@ export class Node {
   #turn(): boolean {
     const wallMs = this.#options.clock.now();
     let worked = false;
-    let timersLeft = this.#limits.turnTimersMax;
     let live = true;
     let closing = false;
     const { clock } = this.#options;
-    // Nobody waits for a replay's next value: what it closes, it closes in large pieces.
-    const deadlineMs = this.#live ? clock.monotonic() + this.#limits.turnTimersMs : Number.POSITIVE_INFINITY;
     // What is being handed over stands still: its last commit says all.
-    const owned = [...this.#owned.values()].filter(
-      ({ partition }) => !this.#releases.has(partition.partition),
-    );
-    // One partition after the other: then what it tells others about a minute goes out in a commit or two, and is merged.
-    if (owned[this.#first]?.partition.moreDue !== true)
-      this.#first = (this.#first + 1) % Math.max(1, owned.length);
-    for (let i = 0; i < owned.length; i++) {
-      const one = owned[(this.#first + i) % owned.length]!;
-      try {
-        if (!this.#snapshotter.full && one.takeInput(this.#limits, wallMs, this.stats) > 0) worked = true;
-        // Whose turn it is closes something in every turn, however long input took.
-        const untilMs = i === 0 ? Math.max(deadlineMs, clock.monotonic() + 1) : deadlineMs;
-        timersLeft -= this.#advance(one.partition, wallMs, timersLeft, untilMs);
-      } catch (error) {
-        if (!isDamage(error)) throw error;
-        this.#rebuild(one.partition.partition).catch(this.#onError);
-        continue;
-      }
+    const owned = this.#inTurn();
+    let toDo = false;
+    for (const one of owned) {
+      const fetched = !this.#snapshotter.full && one.fetch(this.#limits);
+      toDo ||= fetched || one.partition.moreDue;
+    }
+    // Where nothing waits, no watch: a partition watches by itself what it has to call all the same.
+    const damaged = this.#work(owned, wallMs, toDo ? this.#watch : { ...this.#watch, guard: undefined });
+    for (const one of owned) {
+      if (one.settleInput() > 0) worked = true;
       this.stats.steps++;
       if (one.partition.moreDue) closing = true;
       live &&= one.partition.live;
     }
+    for (const { partition } of damaged) this.#rebuild(partition.partition).catch(this.#onError);
     this.#live = live;
     // While there is more to take, gather: an actor that changes again is then committed once. Unless somebody waits.
     const prompt = live && lagOf(owned) <= this.#limits.behindMessages;
@@ -633,16 +629,57 @@ export class Node {
     return worked;
   }
 
+  /** Input that was fetched, and time, for each. Gives those whose snapshots are damaged. */
+  #work(owned: readonly OwnedPartition[], wallMs: number, watch: TurnWatch): Set<OwnedPartition> {
+    const { clock } = this.#options;
+    const { turnTimersMax, turnTimersMs } = this.#limits;
+    // Nobody waits for a replay's next value: what it closes, it closes in large pieces.
+    const deadlineMs = this.#live ? clock.monotonic() + turnTimersMs : Number.POSITIVE_INFINITY;
+    let timersLeft = turnTimersMax;
+    const damaged = new Set<OwnedPartition>();
+    const unlessDamaged =
+      <T>(what: (one: OwnedPartition, more: T) => void) =>
+      (one: OwnedPartition, more: T): void => {
+        try {
+          what(one, more);
+        } catch (error) {
+          if (!isDamage(error)) throw error;
+          damaged.add(one);
+        }
+      };
+    underOneWatch(watch, owned, {
+      work: unlessDamaged((one, i: number) => {
+        one.accept(wallMs, this.stats);
+        // Whose turn it is closes something in every turn, however long input took.
+        const untilMs = i === 0 ? Math.max(deadlineMs, clock.monotonic() + 1) : deadlineMs;
+        timersLeft -= this.#advance(one.partition, wallMs, timersLeft, untilMs);
+      }),
+      brokenOff: unlessDamaged((one, error: unknown) => {
+        one.partition.brokenOff(error);
+      }),
+    });
+    return damaged;
+  }
+
+  /**
+   * The partitions that take part in a turn. One closes after the other: then what it tells others about a minute goes out in a
+   * commit or two, and is merged.
+   */
+  #inTurn(): OwnedPartition[] {
+    const owned = [...this.#owned.values()].filter(
+      ({ partition }) => !this.#releases.has(partition.partition),
+    );
+    if (owned[this.#first]?.partition.moreDue !== true)
+      this.#first = (this.#first + 1) % Math.max(1, owned.length);
+    return [...owned.slice(this.#first), ...owned.slice(0, this.#first)];
+  }
+
   /** Lets time pass in a partition, a bite at a time, as far as the turn's share goes. Gives how many timers fired. */
   #advance(partition: Partition, wallMs: number, timersMax: number, deadlineMs: number): number {
     const late = (): boolean => this.#options.clock.monotonic() >= deadlineMs;
     let fired = partition.advance(wallMs, late() ? 0 : Math.min(TIMERS_BITE, timersMax));
-    if (!partition.moreDue || late()) return fired;
-    // One watch for all further bites.
-    partition.watch(() => {
-      while (partition.moreDue && fired > 0 && fired < timersMax && !late())
-        fired += partition.advance(wallMs, Math.min(TIMERS_BITE, timersMax - fired));
-    });
+    while (partition.moreDue && fired > 0 && fired < timersMax && !late())
+      fired += partition.advance(wallMs, Math.min(TIMERS_BITE, timersMax - fired));
     return fired;
   }
 

@@ -30,6 +30,7 @@ export class OwnedPartition {
   readonly #clock: Clock;
   /** Taken from the reader, and to be accepted when the partition has caught up with its timers. */
   #waiting: LogMessage[] = [];
+  #accepting = false;
   #committed: Control | undefined;
   #journalSeq: number;
   #waiters: Waiter[] = [];
@@ -57,23 +58,17 @@ export class OwnedPartition {
     return this.reader.pending + this.reader.bufferedMessages + this.#waiting.length;
   }
 
-  /** Takes what has come, within limits. Gives the number of messages. */
-  takeInput(limits: TakeLimits, wallMs: number, stats: NodeStats): number {
+  /** Looks what has come, for `accept`, within limits. True when there is something that may be accepted now. */
+  fetch(limits: TakeLimits): boolean {
     if (this.reader.failure !== undefined) throw this.reader.failure;
-    const { partition } = this;
-    if (this.uncommittedEvents >= limits.uncommittedEventsMax || partition.backlogged) return 0;
-    if (this.#waiting.length === 0) this.#waiting = this.reader.take(limits.turnBytes);
-    // One watch for all of them; it may end on the way, and what the partition has taken is what it says.
-    partition.watch(() => {
-      this.#accept(wallMs, stats);
-    });
-    const rest = this.#waiting.findIndex(({ seq }) => seq > partition.inputSeq);
-    const taken = rest === -1 ? this.#waiting.length : rest;
-    this.#waiting = this.#waiting.slice(taken);
-    return taken;
+    this.#accepting = this.uncommittedEvents < limits.uncommittedEventsMax && !this.partition.backlogged;
+    if (this.#accepting && this.#waiting.length === 0) this.#waiting = this.reader.take(limits.turnBytes);
+    return this.#accepting && this.#waiting.length > 0;
   }
 
-  #accept(wallMs: number, stats: NodeStats): void {
+  /** Has the partition take what was fetched: nothing but operations of the partition, for it may be broken off. */
+  accept(wallMs: number, stats: NodeStats): void {
+    if (!this.#accepting) return;
     const { partition } = this;
     for (const { subject, seq, payload, storedAtMs } of this.#waiting) {
       if (!isEventSubject(subject)) {
@@ -87,6 +82,15 @@ export class OwnedPartition {
       stats.frames++;
       if (partition.backlogged) break;
     }
+  }
+
+  /** Lets go of what the partition has taken since it was fetched. Gives the number of messages. */
+  settleInput(): number {
+    this.#accepting = false;
+    const rest = this.#waiting.findIndex(({ seq }) => seq > this.partition.inputSeq);
+    const taken = rest === -1 ? this.#waiting.length : rest;
+    this.#waiting = this.#waiting.slice(taken);
+    return taken;
   }
 
   acknowledged(control: Control, journalSeq: number): void {

@@ -212,25 +212,30 @@ export class Partition {
     return this.#do({ kind: 'time', wallMs, timersMax });
   }
 
+  /** Each call is watched by itself: no other watch may be around them. */
+  get watchesEach(): boolean {
+    return this.#caution.each;
+  }
+
   /**
-   * Puts several operations under one watch, which costs less than one for each. `what` is broken off where it stands when
-   * a call in it fails or takes too long; the operations that it had begun are then done all the same, and those that
-   * had not been begun are not. So it does nothing but these operations, and goes by `inputSeq` afterwards.
-   * @returns false when it was broken off
+   * Several operations, all under a watch of the caller's, which costs less than one for each. What a call throws that
+   * fails comes out of here: then, and when its watch ends it where it stands, the caller tells `brokenOff`.
    */
-  watch(what: () => void): boolean {
-    if (this.#config.guard === undefined || this.#caution.each || this.#watching) {
-      what();
-      return true;
-    }
-    try {
-      this.#watched(what);
-      return true;
-    } catch (error) {
-      if (!isPoison(error)) throw error;
-      this.#again(error);
-      return false;
-    }
+  watchedByCaller(what: () => void): void {
+    this.#watching = true;
+    what();
+    this.#watching = false;
+  }
+
+  /**
+   * `watchedByCaller` was broken off. The operations that it had begun are done all the same, and those that had not been
+   * begun are not: who called goes by `inputSeq`.
+   * @throws what was no call's failure
+   */
+  brokenOff(error: unknown): void {
+    this.#watching = false;
+    if (!isPoison(error)) throw error;
+    this.#again(error);
   }
 
   /**

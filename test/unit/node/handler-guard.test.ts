@@ -1,7 +1,9 @@
 // Hunts: a handler that never returns and holds up its node; a watch that costs the calls which do.
 import { describe, expect, it } from 'vitest';
 import { defineActor, type Behaviour } from '../../../src/actor/behaviour.js';
+import { systemClock } from '../../../src/core/clock.js';
 import { VmGuard } from '../../../src/node/handler-guard.js';
+import { underOneWatch } from '../../../src/node/turn-watch.js';
 import { HandlerTimeout } from '../../../src/partition/handler-guard.js';
 import { Driven } from '../partition/driven.js';
 
@@ -86,5 +88,26 @@ describe('VmGuard', () => {
     await driven.step([go('b'), go('a')], 3);
     expect([driven.stored('stuck', 'a'), driven.stored('stuck', 'b')]).toEqual([{ seen: 3 }, { seen: 1 }]);
     expect(driven.sides).toMatchObject([{ kind: 'dead', body: { reason: 'time', actor: 'stuck/b' } }]);
+  });
+
+  it('P8 of many partitions under one watch the one whose handler never returns goes on too, and the others notice nothing', async () => {
+    const poison = { operationTimeMaxMs: 300, handlerTimeMaxMs: 100 };
+    const all = Array.from({ length: 3 }, () => new Driven([stuck], { guard, poison }));
+    const go = (key: string, endless = false) => ({ type: 'go', key, ts: 1, endless });
+    const broken: number[] = [];
+    underOneWatch({ guard, clock: systemClock, limitMs: 300 }, all, {
+      work(driven, i) {
+        driven.accept([go('a'), go('b', i === 1), go('a')], 2);
+      },
+      brokenOff(driven, error) {
+        broken.push(all.indexOf(driven));
+        driven.partition.brokenOff(error);
+      },
+    });
+    for (const driven of all) await driven.commit();
+    expect(all.map((driven) => driven.stored('stuck', 'a'))).toEqual([{ seen: 2 }, { seen: 2 }, { seen: 2 }]);
+    expect(all.map((driven) => driven.stored('stuck', 'b'))).toEqual([{ seen: 1 }, { seen: 0 }, { seen: 1 }]);
+    expect(broken).toContain(1);
+    expect(all[1]!.sides).toMatchObject([{ kind: 'dead', body: { reason: 'time', actor: 'stuck/b' } }]);
   });
 });

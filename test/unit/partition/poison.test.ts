@@ -2,6 +2,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { defineActor, type ActorContext, type Behaviour } from '../../../src/actor/behaviour.js';
+import { VirtualClock } from '../../../src/core/clock.js';
+import { underOneWatch } from '../../../src/node/turn-watch.js';
 import { HandlerTimeout, type HandlerGuard } from '../../../src/partition/handler-guard.js';
 import { Driven, MINUTE } from './driven.js';
 import {
@@ -385,21 +387,53 @@ describe('Poison: what becomes of a call that failed', () => {
       expect(guard.runs - before).toBeLessThan(70);
     });
 
-    it('many operations can be under one watch; what had begun when it was broken off is done, the rest is not', async () => {
-      const driven = new Driven(BOTH, { guard });
+    it('many partitions can be under one watch; what had begun when it was broken off is done, the rest of that one is not', async () => {
+      const all = Array.from({ length: 4 }, () => new Driven(BOTH, { guard }));
+      const watch = { guard, clock: new VirtualClock(0), limitMs: 1_000 };
       const before = guard.runs;
-      const done = driven.partition.watch(() => {
-        driven.accept([go('a')], 10);
-        driven.accept([go('a')], 10);
+      const brokenOff = (driven: Driven, error: unknown): void => {
+        driven.partition.brokenOff(error);
+      };
+      underOneWatch(watch, all, {
+        brokenOff,
+        work: (driven) => {
+          driven.accept([go('a')], 10);
+          driven.accept([go('a')], 10);
+        },
       });
-      expect([done, guard.runs - before, driven.partition.inputSeq]).toEqual([true, 1, 2]);
-      const again = driven.partition.watch(() => {
-        driven.accept([go('a', { fail: true }), go('a')], 10);
-        driven.accept([go('a')], 10);
+      expect([guard.runs - before, all.map(({ partition }) => partition.inputSeq)]).toEqual([
+        1,
+        [2, 2, 2, 2],
+      ]);
+      for (const tookSecond of [1, 2]) {
+        const inputs = all.map(({ partition }) => partition.inputSeq);
+        underOneWatch(watch, all, {
+          brokenOff,
+          work: (driven, i) => {
+            driven.accept([go('a', i === 1 ? { fail: true } : {}), go('a')], 10);
+            driven.accept([go('a')], 10);
+          },
+        });
+        const took = all.map(({ partition }, i) => partition.inputSeq - inputs[i]!);
+        // Once its calls can be taken back one by one, nothing is broken off any more.
+        expect(took).toEqual([2, tookSecond, 2, 2]);
+      }
+      for (const driven of all) await driven.commit();
+      expect(all.map((driven) => (driven.stored('one', 'a') as Seen).seen)).toEqual([8, 5, 8, 8]);
+    });
+
+    it('a watch that has held for long is followed by another: none ends for what others took', () => {
+      const all = Array.from({ length: 4 }, () => new Driven(BOTH, { guard }));
+      const clock = new VirtualClock(0);
+      const before = guard.runs;
+      underOneWatch({ guard, clock, limitMs: 1_000 }, all, {
+        brokenOff: () => expect.unreachable(),
+        work: (driven) => {
+          driven.accept([go('a')], 10);
+          clock.advance(60);
+        },
       });
-      expect([again, driven.partition.inputSeq]).toEqual([false, 3]);
-      await driven.commit();
-      expect(driven.stored('one', 'a')).toMatchObject({ seen: 3 });
+      expect(guard.runs - before).toBe(2);
     });
   });
 });
