@@ -4,9 +4,10 @@ import { seededRandom, type Random } from '../../src/core/random.js';
 /**
  * `kill`: SIGKILL of a node, started again on its data; `wipe`: the same, and its data folder is gone; `freeze`: SIGSTOP
  * for longer than its lease, then SIGCONT; `restart`: SIGTERM, and started again; `server`: SIGKILL of a nats-server (the
- * stream's leader in a cluster), started again.
+ * stream's leader in a cluster), started again; `cut`: SIGSTOP of the stream's leader in a cluster, then SIGCONT: its
+ * connections stand and nobody answers, as when the network is cut.
  */
-export type FaultKind = 'kill' | 'wipe' | 'freeze' | 'restart' | 'server';
+export type FaultKind = 'kill' | 'wipe' | 'freeze' | 'restart' | 'server' | 'cut';
 
 export interface Fault {
   readonly kind: FaultKind;
@@ -22,6 +23,8 @@ export interface Fault {
 
 /** What every run begins with, in an order of its own: so that a short one has seen each. */
 export const BEGINNING: readonly FaultKind[] = ['kill', 'freeze', 'restart', 'server', 'kill'];
+/** The same, of a cluster. */
+export const CLUSTER_BEGINNING: readonly FaultKind[] = [...BEGINNING, 'cut'];
 
 /** Out of a hundred. A wiped node can only come back where others, or the journal, have all. */
 const SHARES: readonly (readonly [FaultKind, number])[] = [
@@ -31,6 +34,8 @@ const SHARES: readonly (readonly [FaultKind, number])[] = [
   ['restart', 14],
   ['server', 14],
 ];
+/** Of the servers of a cluster that are struck. */
+const CUT_SHARE = 0.4;
 const HASTY_SHARE = 0.2;
 const AWAY_MS: Readonly<Record<FaultKind, readonly [number, number]>> = {
   kill: [0, 3_000],
@@ -38,17 +43,29 @@ const AWAY_MS: Readonly<Record<FaultKind, readonly [number, number]>> = {
   freeze: [3_000, 6_000],
   restart: [0, 1_000],
   server: [100, 1_500],
+  cut: [5_000, 9_000],
 };
 const PAUSE_MS = [300, 1_500] as const;
+
+export interface FaultPlanOptions {
+  /** Three servers, one of which may be cut off. */
+  readonly cluster?: boolean;
+  readonly first?: readonly FaultKind[];
+}
 
 export class FaultPlan {
   readonly #random: Random;
   readonly #first: FaultKind[];
+  readonly #cluster: boolean;
 
-  /** @param first kinds that come first, in any order */
-  constructor(seed: number, first: readonly FaultKind[] = BEGINNING) {
+  /** @param options.first kinds that come first, in any order */
+  constructor(
+    seed: number,
+    { cluster = false, first = cluster ? CLUSTER_BEGINNING : BEGINNING }: FaultPlanOptions = {},
+  ) {
     this.#random = seededRandom(seed);
     this.#first = [...first];
+    this.#cluster = cluster;
   }
 
   /** How many of the first are still to come. */
@@ -72,7 +89,7 @@ export class FaultPlan {
     if (this.#first.length > 0) return this.#first.splice(Math.floor(chance * this.#first.length), 1)[0]!;
     let left = chance * 100;
     for (const [kind, share] of SHARES) {
-      if (left < share) return kind;
+      if (left < share) return this.#cluster && kind === 'server' && left < share * CUT_SHARE ? 'cut' : kind;
       left -= share;
     }
     return 'kill';

@@ -89,6 +89,15 @@ export class Servers {
     await child?.kill();
   }
 
+  /** It answers nobody, and its connections stand. */
+  freeze(index: number): void {
+    this.#children[index]?.signal('SIGSTOP');
+  }
+
+  thaw(index: number): void {
+    this.#children[index]?.signal('SIGCONT');
+  }
+
   /** Starts one that was killed; resolves when it answers and, in a cluster, has caught up. */
   async startAgain(index: number): Promise<void> {
     this.#spawn(index);

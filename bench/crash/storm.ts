@@ -86,6 +86,7 @@ export class Storm {
 
   async #strike({ kind, which, awayMs }: Fault): Promise<void> {
     if (kind === 'server') return this.#strikeServer(which, awayMs);
+    if (kind === 'cut') return this.#cutLeader(awayMs);
     const up = this.#options.stack.nodes.filter(({ state }) => state === 'up');
     const node = up[Math.floor(which * up.length)];
     // All are away by the haste of those before: they come back first.
@@ -93,7 +94,11 @@ export class Storm {
     await this.#strikeNode(node, kind, awayMs);
   }
 
-  async #strikeNode(node: NodeProcess, kind: Exclude<FaultKind, 'server'>, awayMs: number): Promise<void> {
+  async #strikeNode(
+    node: NodeProcess,
+    kind: Exclude<FaultKind, 'server' | 'cut'>,
+    awayMs: number,
+  ): Promise<void> {
     const status = await node.status();
     if (node.state !== 'up') return;
     this.#note({
@@ -139,6 +144,20 @@ export class Storm {
     this.#mend(async () => {
       await sleep(awayMs);
       await servers.startAgain(index);
+      this.#serverAtMs = performance.now();
+    });
+  }
+
+  async #cutLeader(awayMs: number): Promise<void> {
+    const { servers } = this.#options.stack;
+    const index = await this.#options.stack.leader();
+    if (!servers.isUp(index)) return;
+    this.#note({ kind: 'cut', what: `s${index + 1}`, atMs: Date.now(), partitions: [], calm: false });
+    this.#serverAtMs = performance.now();
+    servers.freeze(index);
+    this.#mend(async () => {
+      await sleep(awayMs);
+      servers.thaw(index);
       this.#serverAtMs = performance.now();
     });
   }

@@ -50,7 +50,10 @@ export async function replayTrial(
     replay.start(speed);
     try {
       await Promise.race([flowing(inquest), failing(replay.finished)]);
-      await Promise.race([storm.run(new FaultPlan(seed), kills), failing(replay.finished)]);
+      await Promise.race([
+        storm.run(new FaultPlan(seed, { cluster: options.cluster }), kills),
+        failing(replay.finished),
+      ]);
       options.onProgress('the last node is back; the rest of the trace comes at full speed');
       if (replay.through) {
         storm.notes.push(
@@ -98,10 +101,7 @@ export async function liveTrial(
       await storm.roll(rounds);
       inquest.rolledAtMs = Date.now();
       await storm.run(
-        new FaultPlan(
-          seed,
-          Array.from({ length: kills }, () => 'kill' as const),
-        ),
+        new FaultPlan(seed, { first: Array.from({ length: kills }, () => 'kill' as const) }),
         kills,
       );
       // At least one minute has all its windows, and nothing happens at its end.

@@ -109,11 +109,13 @@ describe('a plan of faults', () => {
     expect(faults(5)).not.toEqual(faults(6));
     const kinds = new Set((faults(5) as { kind: string }[]).map(({ kind }) => kind));
     expect([...kinds].sort()).toEqual(['freeze', 'kill', 'restart', 'server', 'wipe']);
+    const cluster = new FaultPlan(5, { cluster: true });
+    expect(Array.from({ length: 200 }, () => cluster.next().kind)).toContain('cut');
   });
 
   it('begins with the kinds that are asked for, and freezes for longer than a lease', () => {
     const first = ['freeze', 'server', 'kill'] as const;
-    const plan = new FaultPlan(1, first);
+    const plan = new FaultPlan(1, { first });
     const faults = [plan.next(), plan.next(), plan.next()];
     expect(plan.beginning).toBe(0);
     expect(faults.map(({ kind }) => kind).sort()).toEqual([...first].sort());

@@ -43,9 +43,14 @@ async function newServer(): Promise<void> {
   );
 }
 
-async function startNode(name: string, args: readonly string[] = []): Promise<RunningStart> {
+async function startNode(
+  name: string,
+  args: readonly string[] = [],
+  env: NodeJS.ProcessEnv = {},
+): Promise<RunningStart> {
   const folder = sandbox.path(`node-${++folders}`);
-  const node = await RunningStart.open(sandbox, folder, ['--nats', server.url, '--name', name, ...args]);
+  const words = ['--nats', server.url, '--name', name, ...args];
+  const node = await RunningStart.open(sandbox, folder, words, env);
   running.push(node);
   return node;
 }
@@ -136,6 +141,40 @@ describe('two nodes', () => {
       const metrics = await (await fetch(`${one.url}/metrics`)).text();
       expect(metrics).toMatch(/^groundswell_owned_partitions 16$/m);
       expect(metrics).toMatch(/^groundswell_members\{state="gone"\} 1$/m);
+      expect((await one.stop()).code).toBe(0);
+    },
+    TEST_MS,
+  );
+
+  it(
+    'one that runs out of memory is a dead one: the other takes all and nothing is lost',
+    async () => {
+      await newServer();
+      const one = await startNode('one');
+      const [eater, sign] = [sandbox.path('eater.mjs'), sandbox.path('eat')];
+      writeFileSync(
+        eater,
+        `import { existsSync } from 'node:fs';
+         const kept = [];
+         setInterval(() => {
+           if (existsSync(${JSON.stringify(sign)})) for (;;) kept.push(new Array(10_000).fill({}));
+         }, 20).unref();`,
+      );
+      const two = await startNode('two', [], {
+        NODE_OPTIONS: `--max-old-space-size=256 --import ${eater}`,
+      });
+      await shared(one, 'one', 'two');
+      await post(two, 0, 20);
+      writeFileSync(sign, '');
+      const { stderr } = await two.ended;
+      expect(stderr).toContain('JavaScript heap out of memory');
+      await shared(one, 'one');
+      await allKnown(one, 20);
+      await post(one, 20, 40);
+      await until('all are seen once', async () => (await liveDrivers(one)) === 40, {
+        deadlineMs: 60_000,
+        pollMs: 100,
+      });
       expect((await one.stop()).code).toBe(0);
     },
     TEST_MS,
