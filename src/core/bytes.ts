@@ -4,13 +4,21 @@
  * Buffers' varints; numbers beyond 32 bits are handled up to 2^53.
  */
 
-const FIRST_BYTES = 512;
+/** Memory is taken in pieces of so many bytes: a piece of its own for each value would cost fifty times as much. */
+const SLAB_BYTES = 32 * 1024;
 /** A shorter text's number of bytes is one byte too. */
 const SHORT_CHARS = 40;
 
-/** One is kept and used again and again: `take` gives a copy of what was written and starts anew. */
+/**
+ * One is kept and used again and again: `take` gives what was written since the last time. What it gives is never written
+ * over; values that were taken one after the other share their memory, so those that stay for long have a writer apart.
+ */
 export class ByteWriter {
-  #bytes = Buffer.allocUnsafeSlow(FIRST_BYTES);
+  #bytes = new Uint8Array(0);
+  /** The same memory. */
+  #buffer = Buffer.alloc(0);
+  /** Where what is being written begins, and where it ends. */
+  #start = 0;
   #length = 0;
 
   /** An integer from 0 to 2^53 - 1. */
@@ -33,7 +41,7 @@ export class ByteWriter {
   /** A number of any kind. */
   float(value: number): this {
     this.#reserve(8);
-    this.#bytes.writeDoubleLE(value, this.#length);
+    this.#buffer.writeDoubleLE(value, this.#length);
     this.#length += 8;
     return this;
   }
@@ -54,21 +62,20 @@ export class ByteWriter {
     if (value.length <= SHORT_CHARS && this.#shortText(value)) return this;
     const length = Buffer.byteLength(value);
     this.uint(length).#reserve(length);
-    this.#length += this.#bytes.write(value, this.#length);
+    this.#length += this.#buffer.write(value, this.#length);
     return this;
   }
 
-  /** All that was written since the last time, of its own size. */
+  /** All that was written since the last time. */
   take(): Uint8Array {
-    const taken = new Uint8Array(this.#length);
-    taken.set(this.#bytes.subarray(0, this.#length));
-    this.#length = 0;
+    const taken = this.#bytes.subarray(this.#start, this.#length);
+    this.#start = this.#length;
     return taken;
   }
 
   /** Forgets what was written and not taken: by one that failed. */
   clear(): this {
-    this.#length = 0;
+    this.#length = this.#start;
     return this;
   }
 
@@ -88,22 +95,24 @@ export class ByteWriter {
 
   #reserve(more: number): void {
     if (this.#length + more <= this.#bytes.length) return;
-    const wider = Buffer.allocUnsafeSlow(2 * this.#bytes.length + more);
-    wider.set(this.#bytes.subarray(0, this.#length));
-    this.#bytes = wider;
+    const begun = this.#bytes.subarray(this.#start, this.#length);
+    this.#bytes = new Uint8Array(Math.max(SLAB_BYTES, 2 * begun.length + more));
+    this.#buffer = Buffer.from(this.#bytes.buffer);
+    this.#bytes.set(begun);
+    this.#start = 0;
+    this.#length = begun.length;
   }
 }
 
 /** Reads in the order of writing. What it gives lies in the bytes that it reads from. */
 export class ByteReader {
-  readonly #source: Uint8Array;
-  /** The same bytes. */
-  readonly #bytes: Buffer;
+  readonly #bytes: Uint8Array;
+  /** The same bytes, for what only a Buffer reads: made when it is asked for. */
+  #buffer: Buffer | undefined;
   #at = 0;
 
   constructor(bytes: Uint8Array) {
-    this.#source = bytes;
-    this.#bytes = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+    this.#bytes = bytes;
   }
 
   get done(): boolean {
@@ -128,7 +137,7 @@ export class ByteReader {
   }
 
   float(): number {
-    const value = this.#bytes.readDoubleLE(this.#at);
+    const value = this.#asBuffer().readDoubleLE(this.#at);
     this.#at += 8;
     return value;
   }
@@ -137,7 +146,7 @@ export class ByteReader {
   raw(length = this.#bytes.length - this.#at): Uint8Array {
     const end = this.#at + length;
     if (end > this.#bytes.length) throw new RangeError('the bytes end within a value');
-    const value = this.#source.subarray(this.#at, end);
+    const value = this.#bytes.subarray(this.#at, end);
     this.#at = end;
     return value;
   }
@@ -150,8 +159,13 @@ export class ByteReader {
     const length = this.uint();
     const end = this.#at + length;
     if (end > this.#bytes.length) throw new RangeError('the bytes end within a value');
-    const value = this.#bytes.toString('utf8', this.#at, end);
+    const value = this.#asBuffer().toString('utf8', this.#at, end);
     this.#at = end;
     return value;
+  }
+
+  #asBuffer(): Buffer {
+    const { buffer, byteOffset, length } = this.#bytes;
+    return (this.#buffer ??= Buffer.from(buffer, byteOffset, length));
   }
 }

@@ -35,7 +35,9 @@ interface CommittedRecord {
 export class ActorTable {
   readonly #registry: Registry;
   readonly #source: ActorSource;
-  readonly #residents = new Map<ActorId, Resident>();
+  /** By type, then by key: an event has these apart, and no id need be made for it. */
+  readonly #residents = new Map<string, Map<string, Resident>>();
+  #size = 0;
   #dirty: Resident[] = [];
   /** Records that the snapshot may not hold, of actors that have left: rare, so that looking costs nothing. */
   readonly #unsaved = new Map<ActorId, CommittedRecord>();
@@ -55,7 +57,7 @@ export class ActorTable {
   }
 
   get size(): number {
-    return this.#residents.size;
+    return this.#size;
   }
 
   get dirtyCount(): number {
@@ -65,7 +67,15 @@ export class ActorTable {
   /** Whether anything is known of an actor whose type is registered. */
   isKnown(id: ActorId): boolean {
     if (!this.#registry.types.has(actorType(id))) return false;
-    return this.#residents.has(id) || this.committed(id) !== undefined;
+    return this.#resident(id) !== undefined || this.committed(id) !== undefined;
+  }
+
+  /** An actor that is resident and not forgotten: it counts as touched. */
+  touch(type: string, key: string): Resident | undefined {
+    const actor = this.#residents.get(type)?.get(key);
+    if (actor === undefined || actor.forgotten) return undefined;
+    actor.touchedIn = this.step;
+    return actor;
   }
 
   /**
@@ -74,7 +84,7 @@ export class ActorTable {
    * @throws CallFailed when its behaviour cannot make or load its state
    */
   activate(id: ActorId): Resident | undefined {
-    const known = this.#residents.get(id);
+    const known = this.#resident(id);
     if (known !== undefined) {
       known.touchedIn = this.step;
       if (known.forgotten) this.#renew(known);
@@ -101,7 +111,7 @@ export class ActorTable {
     };
     if (stored === undefined) this.#renew(actor);
     else load(actor, stored);
-    this.#residents.set(id, actor);
+    this.#enter(actor);
     this.activations++;
     return actor;
   }
@@ -118,7 +128,7 @@ export class ActorTable {
     const type = this.#registry.types.get(actorType(id));
     if (type === undefined) return undefined;
     const { partition, nextCommit } = where;
-    const known = this.#residents.get(id);
+    const known = this.#resident(id);
     if (known !== undefined) {
       if (known.forgotten) return undefined;
       const commit = known.dirty ? nextCommit : known.changedIn;
@@ -195,7 +205,7 @@ export class ActorTable {
   passivate(options: { untouchedSince: number; snapshotCommit: number; maxVisits: number }): void {
     this.#forgetSaved(options.snapshotCommit);
     for (let visits = 0; visits < options.maxVisits; visits++) {
-      this.#sweep ??= this.#residents.values();
+      this.#sweep ??= this.#all();
       const next = this.#sweep.next();
       if (next.done === true) {
         this.#sweep = undefined;
@@ -221,8 +231,26 @@ export class ActorTable {
     actor.forgotten = false;
   }
 
+  #resident(id: ActorId): Resident | undefined {
+    return this.#residents.get(actorType(id))?.get(actorKey(id));
+  }
+
+  *#all(): Iterator<Resident> {
+    for (const ofType of this.#residents.values()) yield* ofType.values();
+  }
+
+  #enter(actor: Resident): void {
+    const { type } = actor.type.behaviour;
+    let ofType = this.#residents.get(type);
+    if (ofType === undefined) this.#residents.set(type, (ofType = new Map<string, Resident>()));
+    ofType.set(actor.key, actor);
+    this.#size++;
+  }
+
   #leave(actor: Resident): void {
-    this.#residents.delete(actor.id);
+    if (!actor.resident) return;
+    this.#residents.get(actor.type.behaviour.type)!.delete(actor.key);
+    this.#size--;
     actor.resident = false;
   }
 

@@ -3,7 +3,7 @@
  * what comes for an actor in quarantine into its keeping. Owns what becomes of a call that failed.
  */
 import type { ActorEvent } from '../actor/behaviour.js';
-import type { Registry } from '../actor/registry.js';
+import type { EventRoute, Registry } from '../actor/registry.js';
 import { actorId, type ActorId } from '../core/ids.js';
 import type { Resident } from './actor-record.js';
 import type { ActorTable } from './actor-table.js';
@@ -82,8 +82,7 @@ export class Delivery {
       this.#ownEvent(event);
       return;
     }
-    const to = actorId(route.type.behaviour.type, event[route.keyField] as string);
-    const actor = this.#receiver(to, 'event', type, ts, event);
+    const actor = this.#receiverOf(event, route);
     if (actor === undefined) return;
     if (id !== undefined && actor.seen?.has(id) === true) {
       this.#parts.effects.count('duplicates', 1);
@@ -154,6 +153,15 @@ export class Delivery {
     }
     limits[stage] = limitMs;
     this.#parts.effects.count('released', 1);
+  }
+
+  /** As `#receiver`, for an event; most often it is resident and waits for nothing, and no id need be made. */
+  #receiverOf(event: ActorEvent, { type, actorType, keyField }: EventRoute): Resident | undefined {
+    const key = event[keyField] as string;
+    const known = this.#careful === undefined ? this.#parts.actors.touch(actorType, key) : undefined;
+    const waits = known?.timers !== undefined && this.#facts.due[type.stage];
+    if (known !== undefined && known.trouble === undefined && !waits) return known;
+    return this.#receiver(actorId(actorType, key), 'event', event.type, event.ts, event);
   }
 
   /** The actor, ready to be called; undefined when it is not to be: it is not there, or in quarantine. */

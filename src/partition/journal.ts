@@ -3,12 +3,13 @@
  * together (P2). The first frame opens with the control record; every frame carries changed actors.
  */
 import { Packr } from 'msgpackr';
+import { ByteReader, ByteWriter } from '../core/bytes.js';
 import { GroundswellError } from '../core/errors.js';
 import type { ActorId } from '../core/ids.js';
 import type { ActorChange } from './actor-table.js';
 import type { ProducerState } from './watermark.js';
 
-export const JOURNAL_FORMAT = 2;
+export const JOURNAL_FORMAT = 3;
 
 /** All that a partition is, besides its actors. */
 export interface Control {
@@ -66,14 +67,14 @@ type StoredControl = [
   handedTo: string | null,
   base: [name: string, journalSeq: number, madeAtMs: number, bytes: number] | null,
 ];
-type StoredChange = [id: ActorId, bytes: Uint8Array | null, timed: boolean];
-type StoredFrame = [
-  format: number,
-  part: number,
-  parts: number,
-  control: StoredControl | null,
-  changes: StoredChange[],
-];
+/** What a frame begins with, behind its format; the changes follow by hand, for there are thousands to a commit. */
+type StoredHead = [part: number, parts: number, control: StoredControl | null];
+
+/** What is known of a change, before its record: flags. */
+const HAS_RECORD = 1;
+const TIMED = 2;
+
+const writer = new ByteWriter();
 
 /** No part has this number: what comes after a whole entry begins a new one. */
 const NEXT_ENTRY = -1;
@@ -90,7 +91,7 @@ export function decodeControl(bytes: Uint8Array): Control {
 
 /** @throws GroundswellError GS_FRAME_TOO_LARGE naming the actor whose record alone is over the limit */
 export function encodeJournalEntry(entry: JournalEntry, frameBytesMax: number): Uint8Array[] {
-  const groups: StoredChange[][] = [[]];
+  const groups: ActorChange[][] = [[]];
   const controlBytes = encodeControl(entry.control).byteLength;
   if (controlBytes + 64 > frameBytesMax) {
     throw new GroundswellError(
@@ -100,7 +101,8 @@ export function encodeJournalEntry(entry: JournalEntry, frameBytesMax: number): 
     );
   }
   let size = controlBytes + 64;
-  for (const { id, bytes, timed } of entry.changes) {
+  for (const change of entry.changes) {
+    const { id, bytes } = change;
     const cost = Buffer.byteLength(id) + (bytes?.byteLength ?? 0) + 16;
     if (cost + controlBytes + 64 > frameBytesMax) {
       throw new GroundswellError(
@@ -112,25 +114,29 @@ export function encodeJournalEntry(entry: JournalEntry, frameBytesMax: number): 
       groups.push([]);
       size = 64;
     }
-    groups.at(-1)!.push([id, bytes ?? null, timed]);
+    groups.at(-1)!.push(change);
     size += cost;
   }
   return groups.map((changes, part) => {
-    const frame: StoredFrame = [
-      JOURNAL_FORMAT,
-      part,
-      groups.length,
-      part === 0 ? toStored(entry.control) : null,
-      changes,
-    ];
-    return packr.pack(frame);
+    const control = part === 0 ? toStored(entry.control) : null;
+    const head: StoredHead = [part, groups.length, control];
+    writer.clear().uint(JOURNAL_FORMAT).bytes(packr.pack(head));
+    for (const { id, bytes, timed } of changes) {
+      writer.text(id).uint((bytes === undefined ? 0 : HAS_RECORD) | (timed ? TIMED : 0));
+      if (bytes !== undefined) writer.bytes(bytes);
+    }
+    return writer.take();
   });
+}
+
+function readHead(reader: ByteReader): StoredHead {
+  expectFormat(reader.uint());
+  return packr.unpack(reader.bytes()) as StoredHead;
 }
 
 /** What one journal frame says by itself: which part of its entry it is, and the control record when it is the first. */
 export function journalHead(bytes: Uint8Array): { part: number; control: Control | undefined } {
-  const [format, part, , control] = packr.unpack(bytes) as StoredFrame;
-  expectFormat(format);
+  const [part, , control] = readHead(new ByteReader(bytes));
   return { part, control: control === null ? undefined : fromStored(control) };
 }
 
@@ -141,8 +147,8 @@ export class JournalReader {
   #expected = 0;
 
   push(bytes: Uint8Array): JournalEntry | undefined {
-    const [format, part, parts, control, changes] = packr.unpack(bytes) as StoredFrame;
-    expectFormat(format);
+    const reader = new ByteReader(bytes);
+    const [part, parts, control] = readHead(reader);
     if (part === 0) {
       this.#control = fromStored(control!);
       this.#changes = [];
@@ -155,7 +161,12 @@ export class JournalReader {
       );
     }
     this.#expected++;
-    for (const [id, stored, timed] of changes) this.#changes.push({ id, bytes: stored ?? undefined, timed });
+    while (!reader.done) {
+      const id = reader.text() as ActorId;
+      const flags = reader.uint();
+      const record = (flags & HAS_RECORD) === 0 ? undefined : reader.bytes();
+      this.#changes.push({ id, bytes: record, timed: (flags & TIMED) !== 0 });
+    }
     if (part + 1 < parts) return undefined;
     this.#expected = NEXT_ENTRY;
     return { control: this.#control, changes: this.#changes };

@@ -32,7 +32,8 @@ export function stride([, , , , names, model, hasChildren]: RowBlock): number {
 
 /** Rows as they are emitted, put in blocks at once: the objects can go. */
 export class RowBlocks {
-  #byKind = new Map<string, RowBlock[]>();
+  /** Blocks by window: a few for each, and no name need be made of all that they have in common. */
+  #byWindow = new Map<string, RowBlock[]>();
   #count = 0;
 
   get count(): number {
@@ -40,9 +41,8 @@ export class RowBlocks {
   }
 
   add(row: Row): void {
-    const kind = `${row.level}/${row.window}/${row.rev}/${row.surge?.model ?? ''}`;
-    let blocks = this.#byKind.get(kind);
-    if (blocks === undefined) this.#byKind.set(kind, (blocks = []));
+    let blocks = this.#byWindow.get(row.window);
+    if (blocks === undefined) this.#byWindow.set(row.window, (blocks = []));
     let block = blocks.find((known) => fits(known, row));
     if (block === undefined) blocks.push((block = blockFor(row)));
     append(block, row);
@@ -51,8 +51,8 @@ export class RowBlocks {
 
   take(): RowBlock[] {
     // Revisions of one window stand in different blocks: the older ones come first.
-    const blocks = [...this.#byKind.values()].flat().sort((a, b) => revisionOf(a) - revisionOf(b));
-    this.#byKind = new Map();
+    const blocks = [...this.#byWindow.values()].flat().sort((a, b) => revisionOf(a) - revisionOf(b));
+    this.#byWindow = new Map();
     this.#count = 0;
     return blocks;
   }
@@ -70,7 +70,9 @@ function blockFor({ region, level, window, start, end, features, surge, complete
 }
 
 function fits(block: RowBlock, row: Row): boolean {
-  const [region, , , lengthMs, names, , hasChildren] = block;
+  const [region, level, , lengthMs, names, model, hasChildren] = block;
+  if (row.level !== level || row.rev !== revisionOf(block)) return false;
+  if ((row.surge?.model ?? null) !== model) return false;
   if (row.end - row.start !== lengthMs || row.region !== region) return false;
   if ((row.completeness.children !== undefined) !== hasChildren) return false;
   let i = 0;

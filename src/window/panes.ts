@@ -7,7 +7,8 @@
 import { ByteReader, ByteWriter } from '../core/bytes.js';
 import { addTally, copyTally, type Tally } from './tally.js';
 
-/** Written by all: nothing that it does waits for anything. */
+/** Written by all: nothing that they do waits for anything. What is packed stays, what is stored goes soon. */
+const packer = new ByteWriter();
 const writer = new ByteWriter();
 
 export class Panes {
@@ -51,8 +52,11 @@ export class Panes {
     return this.#sums.get(sizeMs);
   }
 
-  /** Moves the running sums to windows that end at a time. */
-  slideTo(endMs: number, sizesMs: readonly number[]): void {
+  /**
+   * Moves the running sums to windows that end at a time.
+   * @param entering the pane that ends then
+   */
+  slideTo(endMs: number, sizesMs: readonly number[], entering = this.get(endMs - this.#paneMs)): void {
     if (this.#sumsEndMs === endMs) return;
     const byOne = this.#sumsEndMs === endMs - this.#paneMs;
     for (const sizeMs of sizesMs) {
@@ -62,7 +66,6 @@ export class Panes {
         this.#sums.set(sizeMs, this.sumOf(endMs, sizeMs));
         continue;
       }
-      const entering = this.get(endMs - this.#paneMs);
       const leaving = this.get(endMs - this.#paneMs - sizeMs);
       if (entering !== undefined) addTally(sum, entering);
       if (leaving !== undefined) addTally(sum, leaving, -1);
@@ -136,10 +139,11 @@ export class Panes {
 
   static from(stored: Uint8Array, paneMs: number): Panes {
     const panes = new Panes(paneMs);
-    const reader = new ByteReader(stored);
+    // One piece of memory for all of them.
+    const reader = new ByteReader(new Uint8Array(stored));
     for (let count = reader.uint(); count > 0; count--) {
       const startMs = reader.uint() * paneMs;
-      panes.#byStart.set(startMs, new Uint8Array(reader.bytes()));
+      panes.#byStart.set(startMs, reader.bytes());
     }
     while (!reader.done) {
       const key = `${reader.uint()}:${reader.uint()}`;
@@ -153,10 +157,10 @@ export class Panes {
 function packTally({ n, q = [] }: Tally): Uint8Array {
   let length = n.length;
   while (length > 0 && n[length - 1] === 0) length--;
-  writer.uint(length);
-  for (let i = 0; i < length; i++) writer.int(n[i]!);
-  for (const value of q) writer.int(value);
-  return writer.take();
+  packer.uint(length);
+  for (let i = 0; i < length; i++) packer.int(n[i]!);
+  for (const value of q) packer.int(value);
+  return packer.take();
 }
 
 function unpackTally(packed: Uint8Array): Tally {
