@@ -4,6 +4,7 @@ import { systemClock } from '../core/clock.js';
 import { parseDurationMs } from '../core/duration.js';
 import { GroundswellError, messageOf } from '../core/errors.js';
 import type { NatsTarget } from '../log/nats/connect.js';
+import { natsServersFault, splitServers } from './server-urls.js';
 import { errorColors } from './screen.js';
 
 export function wholeNumber(min: number, max: number): (text: string) => number {
@@ -40,25 +41,18 @@ export function speed(text: string): number {
   return Number(match[1]);
 }
 
-/** A server elsewhere: --nats, or NATS_URL. Users and passwords may stand in the URL. */
+/** Servers elsewhere, one or several: --nats, or NATS_URL. A user and a password may stand in the URLs. */
 export function natsTarget(url: string | undefined): NatsTarget | undefined {
   const text = url ?? process.env['NATS_URL'];
   if (text === undefined || text === '') return undefined;
-  try {
-    const parsed = new URL(text.includes('://') ? text : `nats://${text}`);
-    if (parsed.hostname === '') throw new RangeError('no host');
-    const user = decodeURIComponent(parsed.username);
-    const address = `${parsed.protocol}//${parsed.host}`;
-    return user === ''
-      ? { url: address }
-      : { url: address, user, password: decodeURIComponent(parsed.password) };
-  } catch (error) {
+  const fault = natsServersFault(text);
+  if (fault !== undefined)
     throw new GroundswellError(
       'GS_USAGE',
-      `"${text}" is not the URL of a nats-server, such as nats://127.0.0.1:4222.`,
-      { cause: error },
+      `What ${url === undefined ? 'NATS_URL' : '--nats'} names ${fault}.`,
     );
-  }
+  const { servers, access } = splitServers(text);
+  return { url: servers.join(','), ...access };
 }
 
 /** Says what went wrong and what to do, in one message; the stack only when asked for. Gives the exit code. */

@@ -31,17 +31,17 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 it.each([
-  {
-    what: 'three nodes struck at random while a trace is replayed: nothing lost, nothing twice, nothing wrong',
-    ...{ cluster: false, nodes: 3, kinds: ['kill', 'freeze', 'restart', 'server'] as const },
-  },
-  {
-    what: 'on three servers whose leader is killed, and cut off: nothing lost, nothing twice, nothing wrong',
-    ...{ cluster: true, nodes: 2, kinds: ['kill', 'freeze', 'restart', 'server', 'cut'] as const },
-  },
-])(
-  'P1 P2 P3 P5 P7: $what',
-  async ({ cluster, nodes, kinds }) => {
+  [
+    'three nodes struck at random while a trace is replayed: nothing lost, nothing twice, nothing wrong',
+    { cluster: false, nodes: 3, kinds: ['kill', 'freeze', 'restart', 'server'] as const },
+  ],
+  [
+    'on three servers whose leader is killed, and cut off: nothing lost, nothing twice, nothing wrong',
+    { cluster: true, nodes: 2, kinds: ['kill', 'freeze', 'restart', 'server', 'cut'] as const },
+  ],
+] as const)(
+  'P1 P2 P3 P5 P7: %s',
+  async (_what, { cluster, nodes, kinds }) => {
     const place = join(folder, cluster ? 'cluster' : 'one-server');
     await mkdir(place);
     const trace = await simulateTrace({ region, folder: place, seed: SEED, lengthMs: EVENT_TIME_MS });
