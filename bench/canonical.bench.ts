@@ -146,7 +146,7 @@ function describe(what: string, run: EngineTiming): void {
     `  ${what}, the median run: ${seconds(run.seconds)}; last event produced after ${seconds(run.producedSeconds)}, its minute final after ${seconds(run.lastMinute.seconds)}`,
   );
   say(
-    `    ${count(rowCount)} rows; ${count(batches)} batches of ${count(batchBytes / batches / 1024)} KiB; processor: this process ${seconds(cpu.process)}, nats-server ${seconds(cpu.server)}`,
+    `    ${count(rowCount)} rows; ${count(batches)} batches of ${count(batchBytes / batches / 1024)} KiB; processor: this process ${seconds(cpu.process)}, producer ${seconds(cpu.producer)}, nats-server ${seconds(cpu.server)}`,
   );
 }
 

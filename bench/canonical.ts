@@ -20,7 +20,8 @@ import { CpuMeter, type CpuSeconds } from './machine.js';
 import { RowDigest } from './row-digest.js';
 import type { Market } from './market.js';
 import { openStack, type Stack } from './stack.js';
-import { CanonicalWorkload } from './workload.js';
+import { produceAll } from './producer-process.js';
+import { RemoteProducer } from './remote-producer.js';
 
 export interface CanonicalSize {
   readonly drivers: number;
@@ -49,7 +50,7 @@ export interface EngineTiming extends Timing {
   /** Until the producer had said its last word; 0 where it was done before. */
   readonly producedSeconds: number;
   readonly rows: number;
-  readonly cpu: CpuSeconds;
+  readonly cpu: CpuSeconds & { readonly producer: number };
   readonly batches: number;
   readonly batchBytes: number;
 }
@@ -78,7 +79,7 @@ export async function runEndToEnd(
     const node = await stack.newNode();
     await node.start();
     const run = new EngineRun(stack, node, size.events);
-    await run.finish(produce(stack, size));
+    await run.finish(RemoteProducer.produce(stack.target, market, size));
     return { timing: run.timing(), result: await resultOf(stack, run) };
   } finally {
     await stack.close();
@@ -124,15 +125,19 @@ export async function runAlone(
 }
 
 /** Sends the whole workload. Resolves when the stream has it. */
-async function produce(stack: Stack, { drivers, events, seed }: CanonicalSize): Promise<Producer> {
+async function produce(stack: Stack, size: CanonicalSize): Promise<Producer> {
   const producer = stack.newProducer();
-  const { cover } = stack.market.config;
-  for await (const pings of new CanonicalWorkload({ drivers, events, seed, cover })) {
-    for (const ping of pings) producer.offer(ping);
-    if (producer.full) await producer.flush();
-  }
-  await producer.flush();
+  await produceAll(producer, size, stack.market.config.cover);
   return producer;
+}
+
+/** Who has produced, here or in another process. */
+interface Producing {
+  readonly latestMs: number | undefined;
+  /** Processor seconds of its process, when it has one of its own. */
+  readonly cpuSeconds?: number;
+  advanceTo(watermarkMs: number): Promise<void>;
+  end(watermarkMs: number): Promise<void>;
 }
 
 /** One engine at work on the workload, watched through what it commits to `out`. The clock starts with it. */
@@ -143,7 +148,7 @@ class EngineRun {
   readonly #outputs: OutputReader;
   readonly #startedMs = systemClock.monotonic();
   readonly #cpu: CpuMeter;
-  #cpuUsed: CpuSeconds = { process: 0, server: 0 };
+  #cpuUsed = { process: 0, server: 0, producer: 0 };
   #untilMs = Number.POSITIVE_INFINITY;
   #reached: () => void = () => undefined;
   #finished = false;
@@ -161,7 +166,7 @@ class EngineRun {
   }
 
   /** Lets time run out behind what is produced; resolves when every window is final in `out`. */
-  async finish(producing: Promise<Producer> | Producer): Promise<void> {
+  async finish(producing: Promise<Producing> | Producing): Promise<void> {
     const { failed } = this.#stack;
     const failing = Promise.race([failed, this.#node.finished]);
     const reading = this.#read();
@@ -191,7 +196,7 @@ class EngineRun {
     return { taken: this.#node.stats.events - late - sumCounter(progress, 'repeated'), late };
   }
 
-  async #runOut(producing: Promise<Producer> | Producer): Promise<void> {
+  async #runOut(producing: Promise<Producing> | Producing): Promise<void> {
     const producer = await producing;
     if (producing instanceof Promise) this.#producedSeconds = this.#elapsed();
     const lastMinuteMs = (Math.floor(producer.latestMs! / MINUTE_MS) + 1) * MINUTE_MS;
@@ -201,7 +206,7 @@ class EngineRun {
     await producer.end(lastMinuteMs + CLOSE_AFTER_MS);
     await this.#closed(lastMinuteMs + CLOSE_AFTER_MS);
     this.#seconds = this.#elapsed();
-    this.#cpuUsed = this.#cpu.read();
+    this.#cpuUsed = { ...this.#cpu.read(), producer: producer.cpuSeconds ?? 0 };
     this.#finished = true;
     this.#outputs.wake();
   }

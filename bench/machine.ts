@@ -22,7 +22,7 @@ export function machine(): Machine {
 
 /** Seconds of processor time used between two looks. */
 export interface CpuSeconds {
-  /** This process: producer, engine, reader of rows, garbage collection, LMDB. */
+  /** This process: engine, reader of rows, garbage collection, LMDB. */
   readonly process: number;
   readonly server: number;
 }

@@ -8,11 +8,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '../src/core/clock.js';
 import { Producer } from '../src/ingest/producer.js';
-import { connectNats, ensureStreams } from '../src/log/nats/connect.js';
+import { connectNats, ensureStreams, type NatsTarget } from '../src/log/nats/connect.js';
 import { NatsLog } from '../src/log/nats/nats-log.js';
 import { startEmbeddedServer } from '../src/log/nats/server/embedded.js';
 import { locateNatsServer } from '../src/log/nats/server/locate.js';
 import { Subjects } from '../src/log/subjects.js';
+import { VmGuard } from '../src/node/handler-guard.js';
 import { Node } from '../src/node/node.js';
 import { Publisher, sideTarget } from '../src/serve/publisher.js';
 import { LmdbStore } from '../src/state/lmdb/lmdb-store.js';
@@ -23,6 +24,8 @@ export interface Stack {
   readonly subjects: Subjects;
   readonly log: NatsLog;
   readonly serverPid: number;
+  /** For processes of their own. */
+  readonly target: NatsTarget;
   /** Rejects when the server or a publisher fails; never resolves. */
   readonly failed: Promise<never>;
   logOf(stream: string): NatsLog;
@@ -87,6 +90,7 @@ export async function openStack(market: Market): Promise<Stack> {
           time: { outOfOrderBoundMs: config.outOfOrderBoundMs, idleTimeoutMs: config.idleTimeoutMs },
           paneMs: config.windowsMs[0]!,
           duplicateWindowMs: config.duplicateWindowMs,
+          guard: new VmGuard(),
         },
         limits: {
           turnBytes: config.limits.turnBytes,
@@ -105,7 +109,18 @@ export async function openStack(market: Market): Promise<Stack> {
       opened.push(() => node.stop());
       return node;
     };
-    return { market, subjects, log, serverPid: server.pid, failed, logOf, newProducer, newNode, close };
+    return {
+      market,
+      subjects,
+      log,
+      serverPid: server.pid,
+      target: server,
+      failed,
+      logOf,
+      newProducer,
+      newNode,
+      close,
+    };
   } catch (error) {
     await close().catch(() => undefined);
     throw error;

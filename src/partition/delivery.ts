@@ -159,8 +159,10 @@ export class Delivery {
   #receiverOf(event: ActorEvent, { type, actorType, keyField }: EventRoute): Resident | undefined {
     const key = event[keyField] as string;
     const known = this.#careful === undefined ? this.#parts.actors.touch(actorType, key) : undefined;
-    const waits = known?.timers !== undefined && this.#facts.due[type.stage];
-    if (known !== undefined && known.trouble === undefined && !waits) return known;
+    if (known !== undefined && known.trouble === undefined) {
+      if (known.timers !== undefined && this.#facts.due[type.stage]) this.#catchUp(known);
+      if (!known.forgotten && known.trouble === undefined) return known;
+    }
     return this.#receiver(actorId(actorType, key), 'event', event.type, event.ts, event);
   }
 

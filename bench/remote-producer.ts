@@ -1,0 +1,65 @@
+/** A producer in another process, as whoever measures sees it. */
+import { fork, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import type { NatsTarget } from '../src/log/nats/connect.js';
+import type { CanonicalSize } from './canonical.js';
+import type { Market } from './market.js';
+import type { Answer, Order } from './producer-process.js';
+
+const HERE = fileURLToPath(import.meta.url);
+const PROGRAM = fileURLToPath(
+  new URL(HERE.endsWith('.ts') ? 'producer-process.ts' : 'producer-process.js', import.meta.url),
+);
+
+export class RemoteProducer {
+  readonly #child: ChildProcess;
+  readonly #gone: Promise<never>;
+  #latestMs = 0;
+  /** Processor seconds that its process has used, its start included. */
+  cpuSeconds = 0;
+
+  /** Sends the whole workload. Resolves when the stream has it. */
+  static async produce(target: NatsTarget, market: Market, size: CanonicalSize): Promise<RemoteProducer> {
+    const { partitions, windowsMs } = market.config;
+    const producer = new RemoteProducer();
+    const { url, user, password } = target;
+    const access = user === undefined || password === undefined ? {} : { user, password };
+    await producer.#ask({ order: 'produce', target: { url, ...access }, partitions, windowsMs, size });
+    return producer;
+  }
+
+  private constructor() {
+    const execArgv = PROGRAM.endsWith('.ts') ? ['--import', 'tsx'] : ['--max-semi-space-size=64'];
+    this.#child = fork(PROGRAM, { execArgv, env: { ...process.env, GROUNDSWELL_BENCH_PRODUCER: '1' } });
+    this.#gone = once(this.#child, 'exit').then(([code, signal]: unknown[]) => {
+      throw new Error(`the producer’s process ended (${String(signal ?? code)})`);
+    });
+    this.#gone.catch(() => undefined);
+  }
+
+  /** Event time of the last event, ms UTC. */
+  get latestMs(): number {
+    return this.#latestMs;
+  }
+
+  /** Moves the watermark: all partitions hear it. */
+  advanceTo(watermarkMs: number): Promise<void> {
+    return this.#ask({ order: 'advance', watermarkMs });
+  }
+
+  /** Says the last word. */
+  async end(watermarkMs: number): Promise<void> {
+    await this.#ask({ order: 'end', watermarkMs });
+    this.#child.disconnect();
+  }
+
+  async #ask(order: Order): Promise<void> {
+    const heard = once(this.#child, 'message') as Promise<[Answer]>;
+    this.#child.send(order);
+    const [answer] = await Promise.race([heard, this.#gone]);
+    if ('failure' in answer) throw new Error(`the producer’s process failed: ${answer.failure}`);
+    this.#latestMs = answer.latestMs;
+    this.cpuSeconds = answer.cpuSeconds;
+  }
+}
