@@ -32,6 +32,8 @@ export class CommitPipeline {
   readonly #options: CommitPipelineOptions;
   #held: EncodedCommit[] = [];
   #inFlight: Promise<void> | undefined;
+  /** Partitions of the batch that was sent last. */
+  #flying = new Set<number>();
   #startedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: CommitPipelineOptions) {
@@ -50,6 +52,11 @@ export class CommitPipeline {
   /** Resolves when no batch is in flight. */
   async idle(): Promise<void> {
     await this.#inFlight;
+  }
+
+  /** Resolves when no commit of a partition is in flight: until then it may still be stored, and is sent again if need be. */
+  async clear(partition: number): Promise<void> {
+    if (this.#flying.has(partition)) await this.#inFlight;
   }
 
   /** Whether a commit of this partition waits for the next batch. */
@@ -73,6 +80,7 @@ export class CommitPipeline {
     const commits = [...this.#held, ...take().map((commit) => encodeCommit(commit, log.payloadBytesMax))];
     if (commits.length === 0) return false;
     const { batch, bytes, messages } = this.#pack(commits);
+    this.#flying = new Set(batch.map(({ commit }) => commit.partition));
     this.#startedAtMs = clock.monotonic();
     const sentAtMs = this.#startedAtMs;
     this.#inFlight = groupCommit.commit(batch).then(

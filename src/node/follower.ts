@@ -61,6 +61,7 @@ export class Follower {
   #writtenAtMs: number;
   #waiters: Waiter[] = [];
   #closed = false;
+  #closing: Promise<void> | undefined;
   #running: Promise<void> = Promise.resolve();
   entriesApplied = 0;
   failure: Error | undefined;
@@ -122,23 +123,39 @@ export class Follower {
   async catchUp(): Promise<void> {
     const { log, subjects, partition } = this.#options;
     const last = await log.last(subjects.journal(partition));
-    await this.#reached(last?.seq ?? 0);
+    await this.reach(last?.seq ?? 0);
   }
 
-  /** Writes what was applied to the snapshot, and stops following. The snapshot is then as of `journalSeq`. */
+  /** Resolves when all is applied up to a message of the journal. */
+  reach(seq: number): Promise<void> {
+    if (this.failure !== undefined) return Promise.reject(this.failure);
+    if (this.#journalSeq >= seq) return Promise.resolve();
+    return new Promise((resolve, reject) => this.#waiters.push({ seq, resolve, reject }));
+  }
+
+  /**
+   * Writes what was applied to the snapshot, and stops following. The snapshot is then as of `journalSeq`. Whoever waits for
+   * the partition does not wait until the server has heard that the reader is gone.
+   */
   async finish(): Promise<void> {
-    await this.close();
+    await this.#stop();
+    this.#closing ??= this.#reader.close();
+    this.#closing.catch(() => undefined);
     if (this.failure !== undefined) throw this.failure;
     await this.#write();
   }
 
   /** Stops following. What was not written yet is in the journal. */
   async close(): Promise<void> {
+    await this.#stop();
+    await (this.#closing ??= this.#reader.close());
+  }
+
+  async #stop(): Promise<void> {
     this.#closed = true;
     this.#wakeup.wake();
     await this.#running;
     this.#tellWaiters(new GroundswellError('GS_LOG', 'The follower has ended.'));
-    await this.#reader.close();
   }
 
   async #loop(): Promise<void> {
@@ -217,12 +234,6 @@ export class Follower {
     this.#bytes = 0;
     await store.write([{ partition, journalSeq, control: encodeControl(this.#control), changes }]);
     this.#writtenSeq = journalSeq;
-  }
-
-  #reached(seq: number): Promise<void> {
-    if (this.failure !== undefined) return Promise.reject(this.failure);
-    if (this.#journalSeq >= seq) return Promise.resolve();
-    return new Promise((resolve, reject) => this.#waiters.push({ seq, resolve, reject }));
   }
 
   #tellWaiters(failure?: Error): void {

@@ -14,7 +14,7 @@ import type { ActorId } from '../core/ids.js';
 import { silent, type Logger } from '../core/logger.js';
 import { Wakeup } from '../core/wakeup.js';
 import type { Leases } from '../log/leases.js';
-import type { Log } from '../log/log.js';
+import type { Log, LogReader } from '../log/log.js';
 import type { Subjects } from '../log/subjects.js';
 import { Partition, type Commit, type PartitionConfig } from '../partition/partition.js';
 import { DEFAULT_POISON_RULES } from '../partition/poison.js';
@@ -397,7 +397,8 @@ export class Node {
     const { log, subjects, store, clock, registry, partitions, partition } = this.#options;
     const { writer } = partition;
     const { stages } = registry;
-    const recovery = await takePartition(follower, {
+    let reading: Promise<LogReader> | undefined;
+    const taking = takePartition(follower, {
       log,
       subjects,
       store,
@@ -405,14 +406,24 @@ export class Node {
       writer,
       partitions,
       stages,
+      // Its cells stand still meanwhile: the input is opened while the snapshot is written.
+      onTaken: ({ inputSeq }) => {
+        reading = this.#readInput(follower.partition, inputSeq);
+        reading.catch(() => undefined);
+      },
       isAlive: (other) =>
         !insists && this.members.some(({ alive, self, instance }) => alive && !self && instance === other),
+    });
+    const recovery = await taking.catch(async (error: unknown) => {
+      await closeReader(reading);
+      throw error;
     });
     if (recovery === undefined) return false;
     this.stats.taken++;
     try {
-      await this.#begin(follower.partition, recovery);
+      await this.#begin(follower.partition, recovery, reading);
     } catch (error) {
+      await closeReader(reading);
       if (!isDamage(error)) throw error;
       // Taken again from its base snapshot and its journal.
       await store.clear(follower.partition);
@@ -422,8 +433,12 @@ export class Node {
   }
 
   /** Works on a partition from where its journal ends. */
-  async #begin(id: number, { recovered, journalSeq, entriesApplied }: Recovery): Promise<void> {
-    const { log, store, subjects, registry, partitions, clock } = this.#options;
+  async #begin(
+    id: number,
+    { recovered, journalSeq, entriesApplied }: Recovery,
+    reading?: Promise<LogReader>,
+  ): Promise<void> {
+    const { store, subjects, registry, partitions, clock } = this.#options;
     this.stats.entriesRecovered += entriesApplied;
     const partition = new Partition(
       {
@@ -438,15 +453,21 @@ export class Node {
     );
     this.#groupCommit.track(id, journalSeq, partition.inputSeq);
     this.#snapshotter.track(id, recovered.control?.commit ?? 0);
-    const reader = await log.read(subjects.inputs(id), partition.inputSeq + 1, () => {
-      this.#wakeup.wake();
-    });
+    const reader = await (reading ?? this.#readInput(id, partition.inputSeq));
     const committed = recovered.control;
     const aheadMs = (committed?.wallMs ?? 0) - clock.now();
     this.#clockBehindMs = Math.max(this.#clockBehindMs, aheadMs);
     this.#owned.set(id, new OwnedPartition({ partition, reader, clock, committed, journalSeq }));
     this.#wakeup.wake();
     this.#options.onOwned?.(id);
+  }
+
+  /** The input of a partition behind what it has taken. */
+  #readInput(id: number, inputSeq: number): Promise<LogReader> {
+    const { log, subjects } = this.#options;
+    return log.read(subjects.inputs(id), inputSeq + 1, () => {
+      this.#wakeup.wake();
+    });
   }
 
   /** Lets the last entry of a partition name its next owner. Resolves when the partition is not ours any more. */
@@ -465,11 +486,13 @@ export class Node {
     this.#owned.delete(id);
     this.#leaving.add(id);
     this.#pipeline.drop(id);
-    this.#groupCommit.untrack(id);
     try {
       await owned.close(
         new GroundswellError('GS_FENCED', `Partition ${id} is not owned here any more: ${why}.`),
       );
+      // A batch on its way goes by what is known of the partition here: nobody takes it again before that is settled.
+      await this.#pipeline.clear(id);
+      this.#groupCommit.untrack(id);
       await this.#snapshotter.forget(id);
       if (forget) await this.#options.store.clear(id);
     } finally {
@@ -784,6 +807,12 @@ export class Node {
 /** What is read from the local snapshots is not what was written. */
 function isDamage(error: unknown): boolean {
   return error instanceof GroundswellError && error.code === 'GS_DATA_CORRUPT';
+}
+
+/** Closes one that may never have come to be. */
+async function closeReader(reading: Promise<LogReader> | undefined): Promise<void> {
+  const reader = await reading?.catch(() => undefined);
+  await reader?.close();
 }
 
 function lagOf(owned: readonly OwnedPartition[]): number {

@@ -30,6 +30,8 @@ export interface TakeOptions {
   readonly writer: string;
   readonly partitions: number;
   readonly stages: number;
+  /** Called when it is taken, before all of it is there. */
+  onTaken?(control: Control): void;
   /** Whether the writer of a journal's last entry is a node that is there, and so most likely still the owner. */
   isAlive(writer: string): boolean;
 }
@@ -56,14 +58,19 @@ export async function recoverPartition(options: FollowerOptions): Promise<Recove
 export async function takePartition(follower: Follower, options: TakeOptions): Promise<Recovery | undefined> {
   const { log, subjects, store, clock, writer } = options;
   const subject = subjects.journal(follower.partition);
+  let taken = false;
   try {
-    await follower.catchUp();
-    const epochSeen = follower.control?.epoch ?? 0;
+    // What hands it over is the last that its owner has said: unless that was long ago, and there were others since.
+    let atOnce = follower.control?.handedTo !== undefined;
+    if (!atOnce) await follower.catchUp();
+    let epochSeen = follower.control?.epoch ?? 0;
     if (isOwned(follower.control, options)) return undefined;
     for (let attempt = 1; attempt <= TAKE_ATTEMPTS; attempt++) {
       const { control, journalSeq } = follower;
       if (control?.writer === writer && control.epoch > epochSeen) {
+        options.onTaken?.(control);
         await follower.finish();
+        taken = true;
         return recoveryOf(follower, store);
       }
       // A higher epoch than the one that was to be followed by ours: another took it.
@@ -78,13 +85,22 @@ export async function takePartition(follower: Follower, options: TakeOptions): P
           'GS_LOG',
           `Partition ${follower.partition} could not be taken: ${outcome.cause}.`,
         );
+      if (outcome.outcome === 'committed') {
+        await follower.reach(outcome.firstSeq);
+        continue;
+      }
       if (outcome.outcome === 'refused' || outcome.outcome === 'unknown') await sleep(clock, TAKE_AGAIN_MS);
       // Ours, the old owner's next commit, or another's entry? The journal tells (P6).
       await follower.catchUp();
+      if (outcome.outcome === 'stale' && atOnce) {
+        atOnce = false;
+        epochSeen = follower.control?.epoch ?? 0;
+        if (isOwned(follower.control, options)) return undefined;
+      }
     }
     return undefined;
   } finally {
-    await follower.close();
+    if (!taken) await follower.close();
   }
 }
 

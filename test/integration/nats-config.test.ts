@@ -317,7 +317,17 @@ describe('three servers', () => {
       { pollMs: 200 },
     );
     const client = jetstream(connection, { timeout: 2_000 });
-    expect((await client.publish('r3.a', bytes)).seq).toBe(1);
+    await until(
+      'it has a leader, which takes a message',
+      async () => {
+        try {
+          return (await client.publish('r3.a', bytes, { msgID: 'first' })).seq === 1;
+        } catch {
+          return false;
+        }
+      },
+      { pollMs: 200 },
+    );
     const [first] = servers;
     await stop(first!.child);
     await until(

@@ -43,6 +43,12 @@ export class PublishedWatch {
     });
   }
 
+  /** All that was committed is published. A batch whose answer was lost takes its time. */
+  get whole(): boolean {
+    for (const name of this.#committed) if (!this.#published.has(name)) return false;
+    return true;
+  }
+
   /** To be called when everything has come to rest. */
   check(): void {
     for (const name of this.#committed)

@@ -163,7 +163,8 @@ export class World {
 
   /** And nothing comes of it any more. */
   #rested(): boolean {
-    return this.#through() && this.scheduler.nowMs - this.audit.workedAtMs > STILL_MS;
+    const still = this.scheduler.nowMs - this.audit.workedAtMs > STILL_MS;
+    return this.#through() && still && this.#published?.whole !== false;
   }
 
   async #rest(): Promise<void> {

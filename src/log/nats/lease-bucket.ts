@@ -6,7 +6,8 @@ import { DiscardPolicy, StorageType, type JetStreamManager, type StreamConfig } 
 import { nanos } from 'nats';
 import { GroundswellError } from '../../core/errors.js';
 import type { Subjects } from '../subjects.js';
-import { infoOf, notMade, STREAM_FORMAT } from './streams.js';
+import { madeAsNeeded } from './made-as-needed.js';
+import { infoOf, STREAM_FORMAT } from './streams.js';
 
 export interface LeaseBucketSettings {
   /** Copies in a cluster: 1, 3 or 5. What is left out stays as it is. */
@@ -38,16 +39,13 @@ export async function ensureLeases(
   { replicas }: LeaseBucketSettings = {},
 ): Promise<void> {
   const name = bucketStream(subjects.nodesBucket);
-  try {
+  await madeAsNeeded(`The bucket ${name}`, async () => {
     const existing = await infoOf(jsm, name);
     const { config } = existing ?? (await jsm.streams.add(newConfig(name, subjects, replicas)));
     check(config);
     if (replicas !== undefined && config.num_replicas !== replicas)
       await jsm.streams.update(name, { num_replicas: replicas });
-  } catch (error) {
-    if (error instanceof GroundswellError) throw error;
-    throw notMade(name, error);
-  }
+  });
 }
 
 function newConfig(

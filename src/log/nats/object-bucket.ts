@@ -2,10 +2,11 @@
  * The stream behind a bucket of the object store: made at the first use, with what atomic batches need; given the number
  * of copies that the configuration says now.
  */
-import { DiscardPolicy, StorageType, type JetStreamManager, type StreamInfo } from '@nats-io/jetstream';
-import { GroundswellError, messageOf } from '../../core/errors.js';
-import { apiFailureOf } from './api-error.js';
+import { DiscardPolicy, StorageType, type JetStreamManager } from '@nats-io/jetstream';
+import { GroundswellError } from '../../core/errors.js';
+import { madeAsNeeded } from './made-as-needed.js';
 import type { BucketSubjects } from './object-record.js';
+import { infoOf } from './streams.js';
 
 /**
  * @param replicas copies in a cluster; without it, as it is
@@ -17,9 +18,9 @@ export async function ensureBucket(
   replicas?: number,
 ): Promise<void> {
   const name = subjects.stream;
-  try {
+  await madeAsNeeded(`The object store ${name}`, async () => {
     const copies = replicas === undefined ? {} : { num_replicas: replicas };
-    const { config } = (await bucketInfo(jsm, name)) ?? (await jsm.streams.add(newBucket(subjects, copies)));
+    const { config } = (await infoOf(jsm, name)) ?? (await jsm.streams.add(newBucket(subjects, copies)));
     const grow = replicas !== undefined && config.num_replicas !== replicas;
     // A bucket that another tool has made does not take batches.
     const batches = config.allow_atomic === true ? {} : { allow_atomic: true };
@@ -33,19 +34,7 @@ export async function ensureBucket(
         `The stream ${name} does not take atomic batches (allow_atomic is not set).`,
       );
     }
-  } catch (error) {
-    if (error instanceof GroundswellError) throw error;
-    throw notMade(name, error);
-  }
-}
-
-export async function bucketInfo(jsm: JetStreamManager, name: string): Promise<StreamInfo | undefined> {
-  try {
-    return await jsm.streams.info(name);
-  } catch (error) {
-    if (apiFailureOf(error) === 'no-stream') return undefined;
-    throw error;
-  }
+  });
 }
 
 function newBucket(
@@ -63,17 +52,4 @@ function newBucket(
     num_replicas: 1,
     ...copies,
   };
-}
-
-function notMade(name: string, error: unknown): GroundswellError {
-  const failure = apiFailureOf(error);
-  const code = failure === 'denied' ? 'GS_NATS_AUTH' : failure === 'passing' ? 'GS_LOG' : 'GS_STREAM_CONFIG';
-  return new GroundswellError(
-    code,
-    `The object store ${name} cannot be made as it is needed: ${messageOf(error)}.`,
-    {
-      cause: error,
-      ...(code === 'GS_STREAM_CONFIG' ? { remedy: 'See the cause: the server refuses these settings.' } : {}),
-    },
-  );
 }

@@ -10,9 +10,10 @@ import {
   type StreamInfo,
 } from '@nats-io/jetstream';
 import { nanos } from 'nats';
-import { GroundswellError, messageOf } from '../../core/errors.js';
+import { GroundswellError } from '../../core/errors.js';
 import type { Subjects } from '../subjects.js';
 import { apiFailureOf } from './api-error.js';
+import { madeAsNeeded } from './made-as-needed.js';
 
 /** Version of everything written to the streams. */
 export const STREAM_FORMAT = 1;
@@ -122,7 +123,7 @@ export async function streamSizes(
 
 async function ensureStream(jsm: JetStreamManager, wanted: Wanted): Promise<void> {
   const { name, fixed } = wanted;
-  try {
+  await madeAsNeeded(`The stream ${name}`, async () => {
     const existing = await infoOf(jsm, name);
     const { config } = existing ?? (await jsm.streams.add(newConfig(wanted)));
     // An old server drops what it does not know and would store batches piecemeal: believe only the echo.
@@ -143,10 +144,7 @@ async function ensureStream(jsm: JetStreamManager, wanted: Wanted): Promise<void
     }
     const changes = changesOf(config, wanted);
     if (changes !== undefined) await jsm.streams.update(name, changes);
-  } catch (error) {
-    if (error instanceof GroundswellError) throw error;
-    throw notMade(name, error);
-  }
+  });
 }
 
 export async function infoOf(jsm: JetStreamManager, name: string): Promise<StreamInfo | undefined> {
@@ -221,17 +219,4 @@ function fullLimit(bytesMax: number | undefined): Limits {
 function duplicateWindow(maxAge: number | undefined, have: number): Partial<StreamConfig> {
   if (maxAge === undefined || maxAge === 0 || have <= maxAge) return {};
   return { duplicate_window: maxAge };
-}
-
-export function notMade(name: string, error: unknown): GroundswellError {
-  const failure = apiFailureOf(error);
-  const code = failure === 'denied' ? 'GS_NATS_AUTH' : failure === 'passing' ? 'GS_LOG' : 'GS_STREAM_CONFIG';
-  return new GroundswellError(
-    code,
-    `The stream ${name} cannot be made as it is needed: ${messageOf(error)}.`,
-    {
-      cause: error,
-      ...(code === 'GS_STREAM_CONFIG' ? { remedy: 'See the cause: the server refuses these settings.' } : {}),
-    },
-  );
 }
