@@ -341,11 +341,11 @@ describe('three servers', () => {
       },
       { pollMs: 200 },
     );
-    const manager = await jetstreamManager(connection, { timeout: 2_000 });
     await until(
       'they give it back',
       async () => {
         try {
+          const manager = await jetstreamManager(connection, { timeout: 2_000 });
           const message = await manager.streams.getMessage(stream!, { last_by_subj: 'r3.a' });
           return message?.header.get('Nats-Msg-Id') === 'second';
         } catch {
