@@ -6,6 +6,7 @@
  * - the parts alone, on one stream: the producer first, then a reader that fetches, a null reader that fetches and
  *   decodes, and last the engine, all reading the same frames by the same consumers.
  */
+import type { Row } from '../src/index.js';
 import { systemClock } from '../src/core/clock.js';
 import { isEventSubject } from '../src/log/subjects.js';
 import { decodeEventFrame } from '../src/partition/frame.js';
@@ -69,10 +70,14 @@ const MINUTE_MS = 60_000;
 const CLOSE_AFTER_MS = 2 * 3_600_000;
 const TAKE_BYTES = 256 * 1024;
 
-/** Producer, server and engine at the same time. */
+/**
+ * Producer, server and engine at the same time.
+ * @param onRow gets every row that the engine made, once the clock has stopped
+ */
 export async function runEndToEnd(
   market: Market,
   size: CanonicalSize,
+  onRow?: (row: Row) => void,
 ): Promise<{ timing: EngineTiming; result: Result }> {
   const stack = await openStack(market);
   try {
@@ -80,7 +85,7 @@ export async function runEndToEnd(
     await node.start();
     const run = new EngineRun(stack, node, size.events);
     await run.finish(RemoteProducer.produce(stack.target, market, size));
-    return { timing: run.timing(), result: await resultOf(stack, run) };
+    return { timing: run.timing(), result: await resultOf(stack, run, onRow) };
   } finally {
     await stack.close();
   }
@@ -125,7 +130,7 @@ export async function runAlone(
 }
 
 /** Sends the whole workload. Resolves when the stream has it. */
-async function produce(stack: Stack, size: CanonicalSize): Promise<Producer> {
+export async function produce(stack: Stack, size: CanonicalSize): Promise<Producer> {
   const producer = stack.newProducer();
   await produceAll(producer, size, stack.market.config.cover);
   return producer;
@@ -279,13 +284,14 @@ async function drain(
 }
 
 /** Reads the rows again from the stream, after the clock has stopped. */
-async function resultOf(stack: Stack, run: EngineRun): Promise<Result> {
+async function resultOf(stack: Stack, run: EngineRun, onRow?: (row: Row) => void): Promise<Result> {
   const digest = new RowDigest();
   const rows: Record<string, number> = {};
   for (let p = 0; p < stack.market.config.partitions; p++) {
     for await (const { payload } of readToEnd(stack.log, stack.subjects.out(p), 1)) {
       for (const row of decodeOutput(payload).rows) {
         digest.add(row);
+        onRow?.(row);
         const kind = `${row.level} ${row.window}`;
         rows[kind] = (rows[kind] ?? 0) + 1;
       }

@@ -1,0 +1,157 @@
+/**
+ * What one writes first: each event a message of its own, a JetStream consumer, state in LMDB, a transaction for each
+ * message, an acknowledgement when the disk has it. Transactions are not waited for one by one: LMDB puts those that stand in
+ * line into one commit.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { AckPolicy, jetstream, StorageType, type JetStreamClient, type JsMsg } from '@nats-io/jetstream';
+import { open, type Database, type RootDatabase } from 'lmdb';
+import { systemClock } from '../../src/core/clock.js';
+import { connectNats } from '../../src/log/nats/connect.js';
+import { startEmbeddedServer } from '../../src/log/nats/server/embedded.js';
+import { locateNatsServer } from '../../src/log/nats/server/locate.js';
+import type { CanonicalSize } from '../canonical.js';
+import { canonicalMarket } from '../market.js';
+import { CanonicalWorkload } from '../workload.js';
+import {
+  MINUTE_MS,
+  minuteOf,
+  newDriver,
+  OUT_OF_ORDER_BOUND_MS,
+  takePing,
+  type DriverState,
+  type JobPing,
+  type JobRow,
+  type Peer,
+} from './job.js';
+
+/** Messages sent and not yet acknowledged by the server; messages delivered and not yet acknowledged to it. */
+const IN_FLIGHT_MAX = 1_000;
+
+interface Count {
+  readonly pings: number;
+  readonly drivers: number;
+}
+
+export const naive: Peer = {
+  name: 'naive',
+  what: 'one message per event, a JetStream consumer, an LMDB transaction each, acknowledged after it',
+  guarantees:
+    'state survives power loss, but at least once: a crash between the commit and its acknowledgement counts events twice or writes rows twice; a producer that sends again counts twice',
+  eventsMax: 60_000,
+  async run(size) {
+    const folder = await mkdtemp(join(tmpdir(), 'groundswell-peer-'));
+    const opened: (() => Promise<unknown>)[] = [() => rm(folder, { recursive: true, force: true })];
+    try {
+      const { path: binary } = await locateNatsServer({});
+      const server = await startEmbeddedServer({ dataDir: folder, binary, clock: systemClock });
+      opened.push(() => server.stop());
+      const { connection, jsm } = await connectNats(server, 'groundswell peer');
+      opened.push(() => connection.close());
+      for (const name of ['pings', 'rows'])
+        await jsm.streams.add({ name, subjects: [name], storage: StorageType.File });
+      await jsm.consumers.add('pings', {
+        durable_name: 'counter',
+        ack_policy: AckPolicy.Explicit,
+        max_ack_pending: IN_FLIGHT_MAX,
+      });
+      const js = jetstream(connection);
+      const root = open({ path: join(folder, 'state'), overlappingSync: false });
+      opened.push(() => root.close());
+
+      const startedMs = systemClock.monotonic();
+      const counter = new Counter(root, js);
+      await Promise.all([publishAll(js, size), counter.run(size.events)]);
+      const seconds = (systemClock.monotonic() - startedMs) / 1000;
+
+      const { state } = await jsm.streams.info('rows');
+      const rows: JobRow[] = [];
+      for (let seq = 1; seq <= state.last_seq; seq++)
+        rows.push((await jsm.streams.getMessage('rows', { seq }))!.json<JobRow>());
+      return { events: size.events, seconds, rows };
+    } finally {
+      for (let undo = opened.pop(); undo !== undefined; undo = opened.pop()) await undo();
+    }
+  },
+};
+
+async function publishAll(js: JetStreamClient, size: CanonicalSize): Promise<void> {
+  const { cover } = canonicalMarket({}).config;
+  const sent: Promise<unknown>[] = [];
+  for (const tick of new CanonicalWorkload({ ...size, cover }).ticks())
+    for (const { driverId, lat, lon, ts, status, cell } of tick) {
+      const ping: JobPing = { driverId, lat, lon, ts, status, cell };
+      sent.push(js.publish('pings', JSON.stringify(ping)));
+      if (sent.length >= IN_FLIGHT_MAX) await Promise.all(sent.splice(0, IN_FLIGHT_MAX / 2));
+    }
+  await Promise.all(sent);
+}
+
+class Counter {
+  readonly #root: RootDatabase;
+  readonly #js: JetStreamClient;
+  readonly #drivers: Database<DriverState, string>;
+  readonly #cells: Database<Count, [minute: number, cell: string]>;
+  #latestMs = 0;
+  /** Start of the oldest minute whose rows are not written. */
+  #openMinute = 0;
+
+  constructor(root: RootDatabase, js: JetStreamClient) {
+    this.#root = root;
+    this.#js = js;
+    this.#drivers = root.openDB({ name: 'drivers' });
+    this.#cells = root.openDB({ name: 'cells' });
+  }
+
+  /** Takes so many messages, and then writes what rows are left. */
+  async run(events: number): Promise<void> {
+    const consumer = await this.#js.consumers.get('pings', 'counter');
+    const messages = await consumer.consume({ max_messages: IN_FLIGHT_MAX });
+    let line: Promise<unknown>[] = [];
+    let taken = 0;
+    for await (const message of messages) {
+      const ping = message.json<JobPing>();
+      if (this.#openMinute === 0) this.#openMinute = minuteOf(ping.ts);
+      this.#latestMs = Math.max(this.#latestMs, ping.ts);
+      line.push(this.#take(ping, message));
+      taken += 1;
+      const due = this.#latestMs - OUT_OF_ORDER_BOUND_MS >= this.#openMinute + MINUTE_MS;
+      if (due || line.length >= IN_FLIGHT_MAX || taken === events) {
+        await Promise.all(line);
+        line = [];
+      }
+      if (due) await this.#writeBefore(minuteOf(this.#latestMs - OUT_OF_ORDER_BOUND_MS));
+      if (taken === events) break;
+    }
+    await this.#writeBefore(Number.POSITIVE_INFINITY);
+  }
+
+  async #take(ping: JobPing, message: JsMsg): Promise<void> {
+    await this.#root.transaction(() => {
+      const state = this.#drivers.get(ping.driverId) ?? newDriver();
+      const first = takePing(state, ping);
+      void this.#drivers.put(ping.driverId, state);
+      if (first === undefined) return;
+      const key: [number, string] = [minuteOf(ping.ts), ping.cell];
+      const { pings, drivers } = this.#cells.get(key) ?? { pings: 0, drivers: 0 };
+      void this.#cells.put(key, { pings: pings + 1, drivers: drivers + first });
+    });
+    message.ack();
+  }
+
+  /** Writes the rows of minutes that start before a time, one message each, and forgets them. */
+  async #writeBefore(untilMs: number): Promise<void> {
+    const closed = [...this.#cells.getRange({ start: [0, ''], end: [untilMs, ''] })];
+    const sent = closed.map(({ key: [start, cell], value: { pings, drivers } }) => {
+      const row: JobRow = { cell, start, pings, drivers };
+      return this.#js.publish('rows', JSON.stringify(row));
+    });
+    await Promise.all(sent);
+    await this.#root.transaction(() => {
+      for (const { key } of closed) void this.#cells.remove(key);
+    });
+    this.#openMinute = untilMs;
+  }
+}
