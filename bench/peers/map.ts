@@ -102,7 +102,7 @@ function count(
   if (first === undefined) return;
   const minute = minuteOf(ping.ts);
   let cells = minutes.get(minute);
-  if (cells === undefined) minutes.set(minute, (cells = new Map()));
+  if (cells === undefined) minutes.set(minute, (cells = new Map<string, Count>()));
   const counted = cells.get(ping.cell);
   if (counted === undefined) {
     cells.set(ping.cell, { pings: 1, drivers: first });

@@ -3,15 +3,11 @@
  * message, an acknowledgement when the disk has it. Transactions are not waited for one by one: LMDB puts those that stand in
  * line into one commit.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { AckPolicy, jetstream, StorageType, type JetStreamClient, type JsMsg } from '@nats-io/jetstream';
+import { AckPolicy, type JetStreamClient, type JsMsg } from '@nats-io/jetstream';
+import { nanos } from 'nats';
 import { open, type Database, type RootDatabase } from 'lmdb';
 import { systemClock } from '../../src/core/clock.js';
-import { connectNats } from '../../src/log/nats/connect.js';
-import { startEmbeddedServer } from '../../src/log/nats/server/embedded.js';
-import { locateNatsServer } from '../../src/log/nats/server/locate.js';
 import type { CanonicalSize } from '../canonical.js';
 import { canonicalMarket } from '../market.js';
 import { CanonicalWorkload } from '../workload.js';
@@ -26,6 +22,7 @@ import {
   type JobRow,
   type Peer,
 } from './job.js';
+import { openJetStream, PATIENCE_MS } from './jetstream.js';
 
 /** Messages sent and not yet acknowledged by the server; messages delivered and not yet acknowledged to it. */
 const IN_FLIGHT_MAX = 1_000;
@@ -40,39 +37,26 @@ export const naive: Peer = {
   what: 'one message per event, a JetStream consumer, an LMDB transaction each, acknowledged after it',
   guarantees:
     'state survives power loss, but at least once: a crash between the commit and its acknowledgement counts events twice or writes rows twice; a producer that sends again counts twice',
-  eventsMax: 60_000,
+  eventsMax: 40_000,
   async run(size) {
-    const folder = await mkdtemp(join(tmpdir(), 'groundswell-peer-'));
-    const opened: (() => Promise<unknown>)[] = [() => rm(folder, { recursive: true, force: true })];
+    const stream = await openJetStream();
+    const { js, jsm, folder } = stream;
+    const root = open({ path: join(folder, 'state'), overlappingSync: false });
     try {
-      const { path: binary } = await locateNatsServer({});
-      const server = await startEmbeddedServer({ dataDir: folder, binary, clock: systemClock });
-      opened.push(() => server.stop());
-      const { connection, jsm } = await connectNats(server, 'groundswell peer');
-      opened.push(() => connection.close());
-      for (const name of ['pings', 'rows'])
-        await jsm.streams.add({ name, subjects: [name], storage: StorageType.File });
       await jsm.consumers.add('pings', {
         durable_name: 'counter',
         ack_policy: AckPolicy.Explicit,
         max_ack_pending: IN_FLIGHT_MAX,
+        ack_wait: nanos(PATIENCE_MS),
       });
-      const js = jetstream(connection);
-      const root = open({ path: join(folder, 'state'), overlappingSync: false });
-      opened.push(() => root.close());
-
       const startedMs = systemClock.monotonic();
       const counter = new Counter(root, js);
       await Promise.all([publishAll(js, size), counter.run(size.events)]);
       const seconds = (systemClock.monotonic() - startedMs) / 1000;
-
-      const { state } = await jsm.streams.info('rows');
-      const rows: JobRow[] = [];
-      for (let seq = 1; seq <= state.last_seq; seq++)
-        rows.push((await jsm.streams.getMessage('rows', { seq }))!.json<JobRow>());
-      return { events: size.events, seconds, rows };
+      return { events: size.events, seconds, rows: await stream.rows() };
     } finally {
-      for (let undo = opened.pop(); undo !== undefined; undo = opened.pop()) await undo();
+      await root.close();
+      await stream.close();
     }
   },
 };
@@ -132,11 +116,11 @@ class Counter {
     await this.#root.transaction(() => {
       const state = this.#drivers.get(ping.driverId) ?? newDriver();
       const first = takePing(state, ping);
-      void this.#drivers.put(ping.driverId, state);
+      this.#drivers.putSync(ping.driverId, state);
       if (first === undefined) return;
       const key: [number, string] = [minuteOf(ping.ts), ping.cell];
       const { pings, drivers } = this.#cells.get(key) ?? { pings: 0, drivers: 0 };
-      void this.#cells.put(key, { pings: pings + 1, drivers: drivers + first });
+      this.#cells.putSync(key, { pings: pings + 1, drivers: drivers + first });
     });
     message.ack();
   }
@@ -150,7 +134,7 @@ class Counter {
     });
     await Promise.all(sent);
     await this.#root.transaction(() => {
-      for (const { key } of closed) void this.#cells.remove(key);
+      for (const { key } of closed) this.#cells.removeSync(key);
     });
     this.#openMinute = untilMs;
   }
