@@ -30,7 +30,7 @@ export const bytewax: Peer = {
   name: 'bytewax',
   what: 'a Bytewax dataflow in one worker: state per driver, windows of a minute per cell, packed messages of pings',
   guarantees: `state and place in the stream go back together to a snapshot of up to ${SNAPSHOT_EVERY} s ago: state exactly once, rows written since then again; a producer that sends again counts twice`,
-  eventsMax: 400_000,
+  eventsMax: 200_000,
   async run(size) {
     const python = await environment();
     const stream = await openJetStream();

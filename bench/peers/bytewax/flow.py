@@ -14,13 +14,16 @@ import bytewax.operators.windowing as win
 import nats
 from bytewax.dataflow import Dataflow
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
-from bytewax.outputs import DynamicSink, StatelessSinkPartition
+from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 from nats.js.api import ConsumerConfig, DeliverPolicy
 
 MINUTE = timedelta(minutes=1)
 MINUTE_MS = 60_000
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 MESSAGES_AT_ONCE = 8
+ROWS_AT_ONCE = 1_000
+WAIT_S = 0.25
+PATIENCE_S = 120
 
 # One worker, one thread: source and sink share a loop, which runs while one of them waits for the server.
 loop = asyncio.new_event_loop()
@@ -37,7 +40,7 @@ def jetstream():
                 password=os.environ["NATS_PASSWORD"],
             )
         )
-    return connection.jetstream(timeout=60)
+    return connection.jetstream(timeout=PATIENCE_S)
 
 
 class Pings(StatefulSourcePartition):
@@ -49,6 +52,7 @@ class Pings(StatefulSourcePartition):
             deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
             opt_start_seq=self.next_seq,
             ack_policy="none",
+            inactive_threshold=PATIENCE_S,
         )
         self.subscription = loop.run_until_complete(
             jetstream().pull_subscribe("pings", stream="pings", config=config)
@@ -60,9 +64,9 @@ class Pings(StatefulSourcePartition):
         if not self.fetched:
             try:
                 self.fetched = loop.run_until_complete(
-                    self.subscription.fetch(MESSAGES_AT_ONCE, timeout=1)
+                    self.subscription.fetch(MESSAGES_AT_ONCE, timeout=WAIT_S)
                 )
-            except nats.errors.TimeoutError:
+            except asyncio.TimeoutError:
                 return []
         message = self.fetched.pop(0)
         pings = json.loads(message.data)
@@ -83,18 +87,37 @@ class PingSource(FixedPartitionedSource):
         return Pings(resume_state)
 
 
-class Rows(StatelessSinkPartition):
-    def write_batch(self, items):
+class Rows(StatefulSinkPartition):
+    """Rows are sent while others are made; before a snapshot counts, the server has all that belong to it."""
+
+    def __init__(self):
+        self.sent = []
+
+    def write_batch(self, rows):
         stream = jetstream()
+        self.sent.extend(
+            loop.create_task(stream.publish("rows", json.dumps(row).encode())) for row in rows
+        )
+        if len(self.sent) >= ROWS_AT_ONCE:
+            self.settle()
 
-        async def write():
-            await asyncio.gather(*(stream.publish("rows", json.dumps(row).encode()) for row in items))
+    def snapshot(self):
+        self.settle()
 
-        loop.run_until_complete(write())
+    def close(self):
+        self.settle()
+
+    def settle(self):
+        if self.sent:
+            loop.run_until_complete(asyncio.gather(*self.sent))
+            self.sent = []
 
 
-class RowSink(DynamicSink):
-    def build(self, step_id, worker_index, worker_count):
+class RowSink(FixedPartitionedSink):
+    def list_parts(self):
+        return ["rows"]
+
+    def build_part(self, step_id, for_part, resume_state):
         return Rows()
 
 
@@ -115,7 +138,7 @@ def take_ping(state, ping):
 
 def row_of(closed):
     cell, (window, (pings, drivers)) = closed
-    return {"cell": cell, "start": window * MINUTE_MS, "pings": pings, "drivers": drivers}
+    return cell, {"cell": cell, "start": window * MINUTE_MS, "pings": pings, "drivers": drivers}
 
 
 # Time that passes on the machine's clock moves this watermark too: a busy machine must not make a replay late.
