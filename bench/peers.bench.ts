@@ -6,6 +6,9 @@
  *
  * The last line is JSON; `--json` prints nothing else to standard output.
  */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { run } from './compare/command.js';
@@ -28,6 +31,7 @@ const { values } = parseArgs({
 const events = whole('events', values.events);
 const drivers = whole('drivers', values.drivers);
 const seed = whole('seed', values.seed);
+const runs = whole('runs', values.runs);
 const peers = PEERS.filter(({ name }) => values.only === undefined || values.only.split(',').includes(name));
 const unknown = values.only?.split(',').filter((name) => !PEERS.some((peer) => peer.name === name)) ?? [];
 if (unknown.length > 0)
@@ -56,17 +60,23 @@ const on = machine();
 say(`${on.cpu}, ${on.cores} cores, Node ${on.node}, load ${on.loadAtStart} at the start`);
 say(`${count(drivers)} drivers, ${count(events)} pings`);
 const rounds: Record<string, Outcome[]> = Object.fromEntries(peers.map(({ name }) => [name, []]));
-for (let round = 1; round <= whole('runs', values.runs); round++)
-  for (const peer of peers) {
-    const outcome = await runOne(peer.name, Math.min(events, peer.eventsMax));
-    expectRows(peer.name, outcome, expectedHash);
-    rounds[peer.name]!.push(outcome);
-    say(
-      outcome.kind === 'ran'
-        ? `round ${round}: ${peer.name} ${count(outcome.events / outcome.seconds)} events/s, load ${machine().loadAtStart}`
-        : `round ${round}: ${peer.name} left out: ${outcome.why}`,
-    );
-  }
+// All folders of the peers, so that one that is broken off leaves nothing.
+const temporary = await mkdtemp(join(tmpdir(), 'groundswell-peers-'));
+try {
+  for (let round = 1; round <= runs; round++)
+    for (const peer of peers) {
+      const outcome = await runOne(peer.name, Math.min(events, peer.eventsMax));
+      expectRows(peer.name, outcome, expectedHash);
+      rounds[peer.name]!.push(outcome);
+      say(
+        outcome.kind === 'ran'
+          ? `round ${round}: ${peer.name} ${count(outcome.events / outcome.seconds)} events/s, load ${machine().loadAtStart}`
+          : `round ${round}: ${peer.name} left out: ${outcome.why}`,
+      );
+    }
+} finally {
+  await rm(temporary, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+}
 
 const standings = standingsOf(rounds);
 say();
@@ -91,7 +101,7 @@ async function runOne(name: string, events: number): Promise<Outcome> {
   const ended = await run(
     process.execPath,
     [...process.execArgv, script, name, String(events), String(drivers), String(seed)],
-    { cwd: process.cwd(), signal: broken.signal },
+    { cwd: process.cwd(), env: { ...process.env, TMPDIR: temporary }, signal: broken.signal },
   );
   if (ended.code !== 0) throw new Error(`${name} failed:\n${ended.stdout}${ended.stderr}`);
   return JSON.parse(ended.stdout.trim().split('\n').at(-1)!) as Outcome;

@@ -6,6 +6,9 @@ import { hashOf, PeerUnavailable } from './job.js';
 import { PEERS } from './index.js';
 import type { Outcome } from './outcome.js';
 
+// Ends as a program ends, not as a signal ends it: so what it started ends with it.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(1));
+
 const [name, events, drivers, seed] = process.argv.slice(2);
 const peer = PEERS.find((known) => known.name === name);
 if (peer === undefined) throw new Error(`no peer is called ${name ?? 'nothing'}`);
