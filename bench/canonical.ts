@@ -130,7 +130,7 @@ export async function runAlone(
 }
 
 /** Sends the whole workload. Resolves when the stream has it. */
-export async function produce(stack: Stack, size: CanonicalSize): Promise<Producer> {
+async function produce(stack: Stack, size: CanonicalSize): Promise<Producer> {
   const producer = stack.newProducer();
   await produceAll(producer, size, stack.market.config.cover);
   return producer;

@@ -9,18 +9,14 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { systemClock } from '../../src/core/clock.js';
 import { cacheFolder } from '../../src/log/nats/server/cache.js';
-import type { CanonicalSize } from '../canonical.js';
-import { canonicalMarket } from '../market.js';
-import { CanonicalWorkload } from '../workload.js';
 import { PeerUnavailable, type Peer } from './job.js';
-import { openJetStream, type JetStream } from './jetstream.js';
+import { openJetStream } from './jetstream.js';
+import { sendElsewhere, targetOf } from './remote-sender.js';
 
 /** Together as they were measured. */
 const PACKAGES = ['bytewax==0.21.1', 'nats-py==2.16.0'];
 const FOLDER = join(cacheFolder(process.env), 'peers', PACKAGES.join('-').replaceAll('==', '-'));
 const FLOW = join(process.cwd(), 'bench/peers/bytewax');
-const PINGS_PER_MESSAGE = 512;
-const IN_FLIGHT_MAX = 16;
 /** Seconds between two snapshots of state. */
 const SNAPSHOT_EVERY = 1;
 
@@ -54,7 +50,7 @@ export const bytewax: Peer = {
       const env = { ...process.env, NATS_URL: url, NATS_USER: user, NATS_PASSWORD: password };
       await Promise.all([
         call(python, args, { cwd: FLOW, env: { ...env, PYTHONDONTWRITEBYTECODE: '1' } }),
-        publishAll(stream, size),
+        sendElsewhere({ how: 'packed', target: targetOf(stream.server), size }),
       ]);
       const seconds = (systemClock.monotonic() - startedMs) / 1000;
       return { events: size.events, seconds, rows: await stream.rows() };
@@ -67,26 +63,6 @@ export const bytewax: Peer = {
 /** Whether nothing needs to be fetched. */
 export function hasBytewax(): boolean {
   return existsSync(FOLDER);
-}
-
-/** The workload in packed messages, and an empty one behind it. */
-async function publishAll({ js }: JetStream, size: CanonicalSize): Promise<void> {
-  const { cover } = canonicalMarket({}).config;
-  const sent: Promise<unknown>[] = [];
-  let packed: unknown[] = [];
-  const send = async (): Promise<void> => {
-    sent.push(js.publish('pings', JSON.stringify(packed)));
-    packed = [];
-    if (sent.length >= IN_FLIGHT_MAX) await Promise.all(sent.splice(0));
-  };
-  for (const tick of new CanonicalWorkload({ ...size, cover }).ticks())
-    for (const { driverId, lat, lon, ts, status, cell } of tick) {
-      packed.push([driverId, lat, lon, ts, status, cell]);
-      if (packed.length === PINGS_PER_MESSAGE) await send();
-    }
-  if (packed.length > 0) await send();
-  await send();
-  await Promise.all(sent);
 }
 
 /** Path of a Python that has Bytewax. @throws PeerUnavailable when there is none to be had */

@@ -8,9 +8,7 @@ import { connectNats } from '../../src/log/nats/connect.js';
 import { startEmbeddedServer, type EmbeddedServer } from '../../src/log/nats/server/embedded.js';
 import { locateNatsServer } from '../../src/log/nats/server/locate.js';
 import type { JobRow } from './job.js';
-
-/** A machine that is busy otherwise is no reason to send or deliver anything again. */
-export const PATIENCE_MS = 120_000;
+import { PATIENCE_MS } from './senders.js';
 
 export interface JetStream {
   readonly server: EmbeddedServer;

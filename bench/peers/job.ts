@@ -78,7 +78,7 @@ export function hashOf(rows: readonly JobRow[]): string {
 /** What a peer did. */
 export interface PeerRun {
   readonly events: number;
-  /** From the first event produced until the last row is written. */
+  /** From the start of what sends until the last row is written. */
   readonly seconds: number;
   /** Read back from where they were written, after the clock has stopped; undefined where they are not those of the job. */
   readonly rows: readonly JobRow[] | undefined;

@@ -7,8 +7,9 @@ import { systemClock } from '../../src/core/clock.js';
 import { Wakeup } from '../../src/core/wakeup.js';
 import { readToEnd, type LogReader } from '../../src/log/log.js';
 import { decodeEventFrame } from '../../src/partition/frame.js';
-import { produce, type CanonicalSize } from '../canonical.js';
+import type { CanonicalSize } from '../canonical.js';
 import { canonicalMarket } from '../market.js';
+import { RemoteProducer } from '../remote-producer.js';
 import { openStack, type Stack } from '../stack.js';
 import {
   MINUTE_MS,
@@ -50,8 +51,8 @@ export const map: Peer = {
 };
 
 async function produceToEnd(stack: Stack, size: CanonicalSize): Promise<void> {
-  const producer = await produce(stack, size);
-  await producer.end(minuteOf(producer.latestMs!) + MINUTE_MS);
+  const producer = await RemoteProducer.produce(stack.target, stack.market, size);
+  await producer.end(minuteOf(producer.latestMs) + MINUTE_MS);
 }
 
 /** Counts until every partition has heard the producer's last word. */

@@ -8,9 +8,6 @@ import { AckPolicy, type JetStreamClient, type JsMsg } from '@nats-io/jetstream'
 import { nanos } from 'nats';
 import { open, type Database, type RootDatabase } from 'lmdb';
 import { systemClock } from '../../src/core/clock.js';
-import type { CanonicalSize } from '../canonical.js';
-import { canonicalMarket } from '../market.js';
-import { CanonicalWorkload } from '../workload.js';
 import {
   MINUTE_MS,
   minuteOf,
@@ -22,9 +19,11 @@ import {
   type JobRow,
   type Peer,
 } from './job.js';
-import { openJetStream, PATIENCE_MS } from './jetstream.js';
+import { openJetStream } from './jetstream.js';
+import { sendElsewhere, targetOf } from './remote-sender.js';
+import { PATIENCE_MS } from './senders.js';
 
-/** Messages sent and not yet acknowledged by the server; messages delivered and not yet acknowledged to it. */
+/** Messages delivered and not yet acknowledged. */
 const IN_FLIGHT_MAX = 1_000;
 
 interface Count {
@@ -51,7 +50,8 @@ export const naive: Peer = {
       });
       const startedMs = systemClock.monotonic();
       const counter = new Counter(root, js);
-      await Promise.all([publishAll(js, size), counter.run(size.events)]);
+      const target = targetOf(stream.server);
+      await Promise.all([sendElsewhere({ how: 'messages', target, size }), counter.run(size.events)]);
       const seconds = (systemClock.monotonic() - startedMs) / 1000;
       return { events: size.events, seconds, rows: await stream.rows() };
     } finally {
@@ -60,18 +60,6 @@ export const naive: Peer = {
     }
   },
 };
-
-async function publishAll(js: JetStreamClient, size: CanonicalSize): Promise<void> {
-  const { cover } = canonicalMarket({}).config;
-  const sent: Promise<unknown>[] = [];
-  for (const tick of new CanonicalWorkload({ ...size, cover }).ticks())
-    for (const { driverId, lat, lon, ts, status, cell } of tick) {
-      const ping: JobPing = { driverId, lat, lon, ts, status, cell };
-      sent.push(js.publish('pings', JSON.stringify(ping)));
-      if (sent.length >= IN_FLIGHT_MAX) await Promise.all(sent.splice(0, IN_FLIGHT_MAX / 2));
-    }
-  await Promise.all(sent);
-}
 
 class Counter {
   readonly #root: RootDatabase;

@@ -1,7 +1,6 @@
 /** A Restate server of the bench's own: a process on a temporary folder and free ports, and the few calls the bench makes. */
 import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { connect, type ClientHttp2Session } from 'node:http2';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -10,12 +9,13 @@ const LINES_SHOWN = 15;
 
 export class RestateServer {
   readonly #admin: string;
-  readonly #ingress: ClientHttp2Session;
+  /** URL where calls are taken. */
+  readonly ingress: string;
   readonly #end: () => Promise<void>;
 
-  private constructor(admin: string, ingress: ClientHttp2Session, end: () => Promise<void>) {
+  private constructor(admin: string, ingress: string, end: () => Promise<void>) {
     this.#admin = admin;
-    this.#ingress = ingress;
+    this.ingress = ingress;
     this.#end = end;
   }
 
@@ -73,14 +73,7 @@ export class RestateServer {
           fail('ended');
         });
       });
-      const session = connect(ingress);
-      await new Promise<void>((resolve, reject) => {
-        session.once('connect', () => {
-          resolve();
-        });
-        session.once('error', reject);
-      });
-      return new RestateServer(admin, session, end);
+      return new RestateServer(admin, ingress, end);
     } catch (error) {
       await end();
       throw error;
@@ -97,30 +90,6 @@ export class RestateServer {
     if (!answer.ok) throw new Error(`Restate refused the services: ${await answer.text()}`);
   }
 
-  /** Hands a call of a virtual object over; resolves when the server has it for good. */
-  send(object: string, key: string, handler: string, body: unknown): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const stream = this.#ingress.request({
-        ':method': 'POST',
-        ':path': `/${object}/${encodeURIComponent(key)}/${handler}/send`,
-        'content-type': 'application/json',
-      });
-      let status = 0;
-      let text = '';
-      stream.on('response', (headers) => {
-        status = headers[':status'] ?? 0;
-      });
-      stream.setEncoding('utf8');
-      stream.on('data', (chunk: string) => (text += chunk));
-      stream.on('error', reject);
-      stream.on('end', () => {
-        if (status >= 200 && status < 300) resolve();
-        else reject(new Error(`Restate refused a call: ${status} ${text}`));
-      });
-      stream.end(JSON.stringify(body));
-    });
-  }
-
   /** Asks the server's own tables. */
   async query<T>(query: string): Promise<T[]> {
     const answer = await fetch(`${this.#admin}/query`, {
@@ -133,7 +102,6 @@ export class RestateServer {
   }
 
   async stop(): Promise<void> {
-    this.#ingress.destroy();
     await this.#end();
   }
 }

@@ -1,13 +1,10 @@
 /**
  * Restate's virtual objects: a driver is an object and so is a cell, each with its own state; a ping is a durable call of its
- * driver, which sends a durable call to the cell. The server is one process, the handlers run in this one, beside what sends.
+ * driver, which sends a durable call to the cell. The server is one process, the handlers run in this one.
  */
 import { createServer } from 'node:http2';
 import { setTimeout as pause } from 'node:timers/promises';
 import { systemClock } from '../../src/core/clock.js';
-import type { CanonicalSize } from '../canonical.js';
-import { canonicalMarket } from '../market.js';
-import { CanonicalWorkload } from '../workload.js';
 import {
   minuteOf,
   newDriver,
@@ -17,11 +14,10 @@ import {
   type JobRow,
   type Peer,
 } from './job.js';
+import { sendElsewhere } from './remote-sender.js';
 import { restatePackages } from './restate-packages.js';
 import { RestateServer } from './restate-server.js';
 
-/** Calls handed over at the same time. The workload names a driver once in so many pings as there are drivers. */
-const IN_FLIGHT_MAX = 256;
 const LOOK_AGAIN_MS = 50;
 
 interface Count {
@@ -79,7 +75,8 @@ export const restate: Peer = {
       await server.register(`http://127.0.0.1:${address.port}`);
 
       const startedMs = systemClock.monotonic();
-      await Promise.race([sendAll(server, size).then(() => allDone(server)), failed]);
+      const sent = sendElsewhere({ how: 'calls', ingress: server.ingress, size });
+      await Promise.race([sent.then(() => allDone(server)), failed]);
       const seconds = (systemClock.monotonic() - startedMs) / 1000;
       return { events: size.events, seconds, rows: await rowsOf(server) };
     } finally {
@@ -112,24 +109,6 @@ function servicesOf(sdk: Sdk): object[] {
     },
   });
   return [driver, cell];
-}
-
-async function sendAll(server: RestateServer, size: CanonicalSize): Promise<void> {
-  const { cover } = canonicalMarket({}).config;
-  const inFlight = Math.min(IN_FLIGHT_MAX, size.drivers);
-  const sent: Promise<void>[] = [];
-  let next = 0;
-  for (const tick of new CanonicalWorkload({ ...size, cover }).ticks())
-    for (const { driverId, lat, lon, ts, status, cell } of tick) {
-      await sent[next];
-      const ping: JobPing = { driverId, lat, lon, ts, status, cell };
-      const handed = server.send('driver', driverId, 'ping', ping);
-      // Heard of when its turn comes.
-      handed.catch(() => undefined);
-      sent[next] = handed;
-      next = (next + 1) % inFlight;
-    }
-  await Promise.all(sent);
 }
 
 async function allDone(server: RestateServer): Promise<void> {
