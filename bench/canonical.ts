@@ -83,8 +83,9 @@ export async function runEndToEnd(
   try {
     const node = await stack.newNode();
     await node.start();
+    const producer = await RemoteProducer.open(stack.target, market);
     const run = new EngineRun(stack, node, size.events);
-    await run.finish(RemoteProducer.produce(stack.target, market, size));
+    await run.finish(producer.produce(size));
     return { timing: run.timing(), result: await resultOf(stack, run, onRow) };
   } finally {
     await stack.close();

@@ -14,12 +14,12 @@ import { CanonicalWorkload } from './workload.js';
 
 export type Order =
   | {
-      readonly order: 'produce';
+      readonly order: 'connect';
       readonly target: NatsTarget;
       readonly partitions: number;
       readonly windowsMs: readonly number[];
-      readonly size: CanonicalSize;
     }
+  | { readonly order: 'produce'; readonly size: CanonicalSize }
   | { readonly order: 'advance'; readonly watermarkMs: number }
   | { readonly order: 'end'; readonly watermarkMs: number };
 
@@ -41,11 +41,13 @@ export async function produceAll(
 }
 
 let producer: Producer | undefined;
+let cover: readonly string[] = [];
 
 async function obey(order: Order): Promise<void> {
   if (order.order === 'advance') return producer!.advanceTo(order.watermarkMs);
   if (order.order === 'end') return producer!.end(order.watermarkMs);
-  const { target, size, partitions, windowsMs } = order;
+  if (order.order === 'produce') return produceAll(producer!, order.size, cover);
+  const { target, partitions, windowsMs } = order;
   const { config, registry } = canonicalMarket({ partitions, windowsMs });
   const subjects = new Subjects(config.name);
   const { connection, jsm } = await connectNats(target, 'groundswell bench producer');
@@ -60,14 +62,14 @@ async function obey(order: Order): Promise<void> {
     outOfOrderBoundMs: config.outOfOrderBoundMs,
     frameEvents: config.limits.frameEvents,
   });
-  await produceAll(producer, size, config.cover);
+  cover = config.cover;
 }
 
 async function answer(order: Order): Promise<Answer> {
   try {
     await obey(order);
     const { user, system } = process.cpuUsage();
-    return { latestMs: producer!.latestMs!, cpuSeconds: (user + system) / 1e6 };
+    return { latestMs: producer!.latestMs ?? 0, cpuSeconds: (user + system) / 1e6 };
   } catch (error) {
     return { failure: error instanceof Error ? (error.stack ?? error.message) : String(error) };
   }

@@ -19,14 +19,20 @@ export class RemoteProducer {
   /** Processor seconds that its process has used, its start included. */
   cpuSeconds = 0;
 
-  /** Sends the whole workload. Resolves when the stream has it. */
-  static async produce(target: NatsTarget, market: Market, size: CanonicalSize): Promise<RemoteProducer> {
+  /** Resolves when it is connected, and has sent nothing yet. */
+  static async open(target: NatsTarget, market: Market): Promise<RemoteProducer> {
     const { partitions, windowsMs } = market.config;
     const producer = new RemoteProducer();
     const { url, user, password } = target;
     const access = user === undefined || password === undefined ? {} : { user, password };
-    await producer.#ask({ order: 'produce', target: { url, ...access }, partitions, windowsMs, size });
+    await producer.#ask({ order: 'connect', target: { url, ...access }, partitions, windowsMs });
     return producer;
+  }
+
+  /** Sends the whole workload. Resolves when the stream has it. */
+  async produce(size: CanonicalSize): Promise<this> {
+    await this.#ask({ order: 'produce', size });
+    return this;
   }
 
   private constructor() {
