@@ -40,8 +40,9 @@ export const map: Peer = {
   async run(size) {
     const stack = await openStack(canonicalMarket({}));
     try {
+      const producer = await RemoteProducer.open(stack.target, stack.market);
       const startedMs = systemClock.monotonic();
-      await Promise.race([Promise.all([produceToEnd(stack, size), countAll(stack)]), stack.failed]);
+      await Promise.race([Promise.all([produceToEnd(producer, size), countAll(stack)]), stack.failed]);
       const seconds = (systemClock.monotonic() - startedMs) / 1000;
       return { events: size.events, seconds, rows: await rowsOf(stack) };
     } finally {
@@ -50,8 +51,8 @@ export const map: Peer = {
   },
 };
 
-async function produceToEnd(stack: Stack, size: CanonicalSize): Promise<void> {
-  const producer = await RemoteProducer.produce(stack.target, stack.market, size);
+async function produceToEnd(producer: RemoteProducer, size: CanonicalSize): Promise<void> {
+  await producer.produce(size);
   await producer.end(minuteOf(producer.latestMs) + MINUTE_MS);
 }
 
