@@ -9,7 +9,7 @@
 import { runEndToEnd, type EngineTiming } from './canonical.js';
 import { command, count, seconds, wholes } from './command.js';
 import { canonicalMarket } from './market.js';
-import { median } from './machine.js';
+import { median, microsPerEvent } from './machine.js';
 import { runProcesses, type ProcessesRun } from './scale.js';
 
 /** Of the comparison of processes: as the canonical bench has them. */
@@ -42,7 +42,7 @@ for (let run = 1; run <= runs; run++) {
     if (result.taken !== events) throw new Error(`${result.taken} events took effect of ${events}`);
     timings.push(timing);
     say(
-      `  ${count(drivers).padStart(9)} drivers, ${count(events)} pings: ${count(timing.eventsPerSecond)} events/s; until the last minute is final ${count(timing.lastMinute.eventsPerSecond)}; ${count(timing.rows)} rows; processor: this process ${seconds(timing.cpu.process)}, nats-server ${seconds(timing.cpu.server)}`,
+      `  ${count(drivers).padStart(9)} drivers, ${count(events)} pings: ${count(timing.eventsPerSecond)} events/s; until the last minute is final ${count(timing.lastMinute.eventsPerSecond)}; ${count(timing.rows)} rows; processor: this process ${seconds(timing.cpu.process)}, nats-server ${seconds(timing.cpu.server)}, ${microsOf(timing, events).toFixed(2)} µs an event`,
     );
   }
 }
@@ -57,6 +57,7 @@ const ratios = byDrivers.map(({ drivers, events, timings }) => ({
   lastMinuteRatio:
     rateOf((one) => one.lastMinute.eventsPerSecond, timings) /
     rateOf((one) => one.lastMinute.eventsPerSecond, first!.timings),
+  microsPerEvent: rateOf((one) => microsOf(one, events), timings),
 }));
 say();
 for (const { drivers, ratio, lastMinuteRatio } of ratios)
@@ -87,3 +88,7 @@ for (let run = 1; run <= runs; run++) {
 }
 if (hashes.size > 1) throw new Error(`the runs made different rows: ${[...hashes].join(', ')}`);
 tell({ partitions: market.config.partitions, ratios, byDrivers, byProcesses });
+
+function microsOf({ cpu }: EngineTiming, events: number): number {
+  return microsPerEvent(events, cpu.process, cpu.server);
+}

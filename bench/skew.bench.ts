@@ -7,7 +7,7 @@
  */
 import { command, count } from './command.js';
 import { canonicalMarket } from './market.js';
-import { median } from './machine.js';
+import { median, microsPerEvent } from './machine.js';
 import { HOT_SHARE, measureSkew, type SkewRun } from './skew.js';
 
 const { whole, say, tell } = command('skew', {
@@ -32,6 +32,8 @@ for (let run = 1; run <= whole('runs'); run++) {
     `run ${run}: ${100 * HOT_SHARE} % in one cell ${count(one.hot.eventsPerSecond)}, uniform ${count(one.uniform.eventsPerSecond)} events/s, ratio ${ratioOf(one).toFixed(3)}; until the last minute is final ${lastMinuteRatioOf(one).toFixed(3)}; rows ${count(one.hot.rows)} and ${count(one.uniform.rows)}`,
   );
 }
+const microsOf = (which: 'hot' | 'uniform'): number =>
+  median(runs.map(({ [which]: { cpu } }) => microsPerEvent(size.events, cpu.process, cpu.server)));
 for (const which of ['hotResult', 'uniformResult'] as const) {
   const hashes = new Set(runs.map((run) => run[which].rowsHash));
   if (hashes.size !== 1) throw new Error(`the runs made different rows: ${[...hashes].join(', ')}`);
@@ -42,4 +44,5 @@ say();
 say(
   `  HOT / UNIFORM   ${ratio.toFixed(3)}   the median of ${runs.length} pairs; until the last minute is final ${lastMinuteRatio.toFixed(3)}`,
 );
+say(`  processor: ${microsOf('hot').toFixed(2)} µs an event hot, ${microsOf('uniform').toFixed(2)} uniform`);
 tell({ size, ratio: Number(ratio.toFixed(4)), lastMinuteRatio: Number(lastMinuteRatio.toFixed(4)), runs });
