@@ -43,7 +43,7 @@ export async function measureColdStart(market: Market, size: ColdStartSize): Pro
     const events = Math.floor(PINGS * size.drivers);
     const { partitions, windowsMs } = market.config;
     const start: WorkerStart = {
-      ...{ partitions, windowsMs, nats: stack.nats },
+      ...{ partitions, windowsMs, target: stack.target },
       ...{ folder: join(stack.folder, 'cold'), id: 'cold' },
     };
     const feed = new Feed(stack, { ...size, events });

@@ -116,7 +116,7 @@ async function withNode<T>(
   const stack = await openStack(market);
   const { partitions, windowsMs } = market.config;
   const folder = join(stack.folder, 'memory');
-  const worker = new Worker({ partitions, windowsMs, nats: stack.nats, folder, id: 'memory', limits });
+  const worker = new Worker({ partitions, windowsMs, target: stack.target, folder, id: 'memory', limits });
   try {
     await worker.ready();
     const events = drivers * pings;

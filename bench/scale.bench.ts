@@ -42,7 +42,7 @@ for (let run = 1; run <= runs; run++) {
     if (result.taken !== events) throw new Error(`${result.taken} events took effect of ${events}`);
     timings.push(timing);
     say(
-      `  ${count(drivers).padStart(9)} drivers, ${count(events)} pings: ${count(timing.eventsPerSecond)} events/s; until the last minute is final ${count(timing.lastMinute.eventsPerSecond)}; ${count(timing.rows)} rows; processor: this process ${seconds(timing.cpu.process)}, nats-server ${seconds(timing.cpu.server)}, ${microsOf(timing, events).toFixed(2)} µs an event`,
+      `  ${count(drivers).padStart(9)} drivers, ${count(events)} pings: ${count(timing.eventsPerSecond)} events/s; until the last minute is final ${count(timing.lastMinute.eventsPerSecond)}; ${count(timing.rows)} rows; processor: engine ${seconds(timing.cpu.process)}, producer ${seconds(timing.cpu.producer)}, nats-server ${seconds(timing.cpu.server)}; engine and server ${microsOf(timing, events).toFixed(2)} µs an event`,
     );
   }
 }
@@ -82,7 +82,7 @@ for (let run = 1; run <= runs; run++) {
       ({ cpuSeconds, partitions }) => `${seconds(cpuSeconds)} (${partitions} partitions)`,
     );
     say(
-      `  ${each.processes} node process${each.processes === 1 ? '' : 'es'}: ${count(timing.eventsPerSecond)} events/s in ${seconds(timing.seconds)}; processor: nodes ${used.join(' + ')}, producer and reader ${seconds(timing.cpu.process)}, nats-server ${seconds(timing.cpu.server)}`,
+      `  ${each.processes} node process${each.processes === 1 ? '' : 'es'}: ${count(timing.eventsPerSecond)} events/s in ${seconds(timing.seconds)}; processor: nodes ${used.join(' + ')}, reader of rows ${seconds(timing.cpu.process)}, producer ${seconds(timing.cpu.producer)}, nats-server ${seconds(timing.cpu.server)}`,
     );
   }
 }

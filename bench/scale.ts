@@ -2,19 +2,13 @@
  * How the engine's throughput hangs on the number of actors, and on the number of processes.
  *
  * Processes: nodes in processes of their own share the region's partitions through membership, over one nats-server; the
- * producer and the reader of rows are in this one. Measured as the canonical bench's end to end, from the first event until
+ * producer is in another, the reader of rows in this one. Measured as the canonical bench's end to end, from the first event until
  * every window is final in `out`. With one process the same, so that what differs is the number of nodes alone.
  */
 import { join } from 'node:path';
-import {
-  EngineRun,
-  produce,
-  resultOf,
-  type CanonicalSize,
-  type EngineTiming,
-  type Result,
-} from './canonical.js';
+import { EngineRun, resultOf, type CanonicalSize, type EngineTiming, type Result } from './canonical.js';
 import type { Market } from './market.js';
+import { RemoteProducer } from './remote-producer.js';
 import { rank } from '../src/node/membership/assignment.js';
 import { openStack } from './stack.js';
 import type { WorkerLook } from './worker/messages.js';
@@ -45,7 +39,7 @@ export async function runProcesses(
     const shares = evenShares(processes, partitions);
     for (const { id } of shares)
       workers.push(
-        new Worker({ partitions, windowsMs, nats: stack.nats, folder: join(stack.folder, id), id }),
+        new Worker({ partitions, windowsMs, target: stack.target, folder: join(stack.folder, id), id }),
       );
     const failed = Promise.race(workers.map(({ failed: one }) => one));
     failed.catch(() => undefined);
@@ -58,7 +52,7 @@ export async function runProcesses(
 
     const stats = { events: 0, batches: 0, batchBytes: 0 };
     const run = new EngineRun(stack, { stats, finished: failed }, size.events);
-    await run.finish(produce(stack, size));
+    await run.finish(RemoteProducer.produce(stack.target, market, size));
     const after = await Promise.all(workers.map((worker) => worker.look()));
     const nodes = after.map((look, i) => {
       const movedBefore = moved(before[i]!);
