@@ -45,6 +45,8 @@ export async function measureColdStart(market: Market, size: ColdStartSize): Pro
     const start: WorkerStart = {
       ...{ partitions, windowsMs, target: stack.target },
       ...{ folder: join(stack.folder, 'cold'), id: 'cold' },
+      // All of them may be in memory, before the kill and after.
+      limits: { residentActorsMax: 2 * size.drivers },
     };
     const feed = new Feed(stack, { ...size, events });
     const first = new Worker(start);

@@ -47,6 +47,8 @@ export function canonicalMarket(options: {
   /** Geohash prefixes in the place of its own. */
   readonly cover?: readonly string[] | undefined;
   readonly outOfOrderBoundMs?: number | undefined;
+  /** Actors that a node keeps in memory; as a region has it unless told otherwise. */
+  readonly residentActors?: number | undefined;
   /** Live values are told; they are not unless asked for. */
   readonly live?: boolean | undefined;
 }): Market {
@@ -60,6 +62,10 @@ export function canonicalMarket(options: {
     ...parsed,
     windowsMs: [...(options.windowsMs ?? parsed.windowsMs)],
     outOfOrderBoundMs: options.outOfOrderBoundMs ?? parsed.outOfOrderBoundMs,
+    limits: {
+      ...parsed.limits,
+      residentActors: options.residentActors ?? parsed.limits.residentActors,
+    },
   };
   const windows = config.windowsMs.map(formatDuration);
   const features = MODEL.features.filter(

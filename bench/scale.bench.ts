@@ -2,7 +2,7 @@
  * The scale bench: events per second end to end with ever more drivers, and with one node process against two. How to read
  * it: bench/README.md.
  *
- *   npm run bench:scale -- [--drivers 10000,100000,1000000] [--processes 1,2] [--events 2400000] [--partitions 16] [--runs 1] [--json]
+ *   npm run bench:scale -- [--drivers 10000,100000,1000000] [--processes 1,2] [--events 2400000] [--resident 2000000] [--partitions 16] [--runs 1] [--json]
  *
  * The last line is JSON; `--json` prints nothing else.
  */
@@ -21,6 +21,7 @@ const { values, whole, say, tell } = command('scale', {
   drivers: '10000,100000,1000000',
   processes: '1,2',
   events: '2400000',
+  resident: '2000000',
   partitions: '16',
   runs: '1',
   seed: '1',
@@ -29,7 +30,7 @@ const sizes = wholes('drivers', values['drivers']!);
 const processes = wholes('processes', values['processes']!);
 const seed = whole('seed');
 const runs = whole('runs');
-const market = canonicalMarket({ partitions: whole('partitions') });
+const market = canonicalMarket({ partitions: whole('partitions'), residentActors: whole('resident') });
 
 const byDrivers: { drivers: number; events: number; timings: EngineTiming[] }[] = [];
 for (const drivers of sizes) {
