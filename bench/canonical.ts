@@ -28,7 +28,14 @@ export interface CanonicalSize {
   readonly drivers: number;
   readonly events: number;
   readonly seed: number;
+  /** Share of the drivers that stay in one cell; none unless given. */
+  readonly hotShare?: number;
 }
+
+/** What is at work on the workload: a node here, or several elsewhere, as one. */
+export type EngineAtWork = Pick<Node, 'finished'> & {
+  readonly stats: Pick<Node['stats'], 'events' | 'batches' | 'batchBytes'>;
+};
 
 /** What the engine made of the events: the same for every run of a size. */
 export interface Result {
@@ -131,7 +138,7 @@ export async function runAlone(
 }
 
 /** Sends the whole workload. Resolves when the stream has it. */
-async function produce(stack: Stack, size: CanonicalSize): Promise<Producer> {
+export async function produce(stack: Stack, size: CanonicalSize): Promise<Producer> {
   const producer = stack.newProducer();
   await produceAll(producer, size, stack.market.config.cover);
   return producer;
@@ -147,9 +154,9 @@ interface Producing {
 }
 
 /** One engine at work on the workload, watched through what it commits to `out`. The clock starts with it. */
-class EngineRun {
+export class EngineRun {
   readonly #stack: Stack;
-  readonly #node: Node;
+  readonly #node: EngineAtWork;
   readonly #events: number;
   readonly #outputs: OutputReader;
   readonly #startedMs = systemClock.monotonic();
@@ -163,7 +170,7 @@ class EngineRun {
   #seconds = 0;
   #rows = 0;
 
-  constructor(stack: Stack, node: Node, events: number) {
+  constructor(stack: Stack, node: EngineAtWork, events: number) {
     this.#stack = stack;
     this.#node = node;
     this.#events = events;
@@ -284,8 +291,8 @@ async function drain(
   return { sum, seconds };
 }
 
-/** Reads the rows again from the stream, after the clock has stopped. */
-async function resultOf(stack: Stack, run: EngineRun, onRow?: (row: Row) => void): Promise<Result> {
+/** What the run made of the events, and the rows, read again from the stream after the clock has stopped. */
+export async function resultOf(stack: Stack, run: EngineRun, onRow?: (row: Row) => void): Promise<Result> {
   const digest = new RowDigest();
   const rows: Record<string, number> = {};
   for (let p = 0; p < stack.market.config.partitions; p++) {

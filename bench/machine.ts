@@ -27,6 +27,11 @@ export interface CpuSeconds {
   readonly server: number;
 }
 
+/** Microseconds of processor time per event, of all who worked on it. */
+export function microsPerEvent(events: number, ...used: readonly number[]): number {
+  return (used.reduce((a, b) => a + b, 0) / events) * 1e6;
+}
+
 const TICKS_PER_SECOND = 100;
 
 export class CpuMeter {

@@ -44,19 +44,38 @@ const MODEL = linearModelSchema.parse({
 export function canonicalMarket(options: {
   readonly partitions?: number | undefined;
   readonly windowsMs?: readonly number[] | undefined;
+  /** Geohash prefixes in the place of its own. */
+  readonly cover?: readonly string[] | undefined;
+  readonly outOfOrderBoundMs?: number | undefined;
+  /** Actors that a node keeps in memory; as a region has it unless told otherwise. */
+  readonly residentActors?: number | undefined;
+  /** Live values are told; they are not unless asked for. */
+  readonly live?: boolean | undefined;
 }): Market {
   const parsed = regionSchema.parse({
     name: 'bench',
     timezone: 'America/Los_Angeles',
-    cover: ['9q8y', '9q8z', '9q8v', '9q9p', '9q9j', '9q9n', '9q9h'],
+    cover: options.cover ?? ['9q8y', '9q8z', '9q8v', '9q9p', '9q9j', '9q9n', '9q9h'],
     partitions: options.partitions ?? 16,
   });
-  const config = { ...parsed, windowsMs: [...(options.windowsMs ?? parsed.windowsMs)] };
+  const config = {
+    ...parsed,
+    windowsMs: [...(options.windowsMs ?? parsed.windowsMs)],
+    outOfOrderBoundMs: options.outOfOrderBoundMs ?? parsed.outOfOrderBoundMs,
+    limits: {
+      ...parsed.limits,
+      residentActors: options.residentActors ?? parsed.limits.residentActors,
+    },
+  };
   const windows = config.windowsMs.map(formatDuration);
   const features = MODEL.features.filter(
     ({ window, transform }) =>
       windows.includes(window) && (transform.kind !== 'ratio' || windows.includes(transform.over.window)),
   );
   const model = { ...MODEL, features };
-  return { config, model, registry: new Registry(marketActors({ ...config, model, live: false })) };
+  return {
+    config,
+    model,
+    registry: new Registry(marketActors({ ...config, model, live: options.live ?? false })),
+  };
 }

@@ -30,10 +30,10 @@ export type Answer =
 /** Sends the whole workload. Resolves when the stream has it. */
 export async function produceAll(
   producer: Producer,
-  { drivers, events, seed }: CanonicalSize,
+  size: CanonicalSize,
   cover: readonly string[],
 ): Promise<void> {
-  for await (const pings of new CanonicalWorkload({ drivers, events, seed, cover })) {
+  for await (const pings of new CanonicalWorkload({ ...size, cover })) {
     for (const ping of pings) producer.offer(ping);
     if (producer.full) await producer.flush();
   }

@@ -6,15 +6,15 @@ import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { systemClock } from '../src/core/clock.js';
-import { Producer } from '../src/ingest/producer.js';
+import { systemClock, type Clock } from '../src/core/clock.js';
+import { Producer, type ProducerOptions } from '../src/ingest/producer.js';
 import { connectNats, ensureStreams, type NatsTarget } from '../src/log/nats/connect.js';
 import { NatsLog } from '../src/log/nats/nats-log.js';
 import { startEmbeddedServer } from '../src/log/nats/server/embedded.js';
 import { locateNatsServer } from '../src/log/nats/server/locate.js';
 import { Subjects } from '../src/log/subjects.js';
 import { VmGuard } from '../src/node/handler-guard.js';
-import { Node } from '../src/node/node.js';
+import { Node, type NodeOptions } from '../src/node/node.js';
 import { Publisher, sideTarget } from '../src/serve/publisher.js';
 import { LmdbStore } from '../src/state/lmdb/lmdb-store.js';
 import type { Market } from './market.js';
@@ -23,19 +23,47 @@ export interface Stack {
   readonly market: Market;
   readonly subjects: Subjects;
   readonly log: NatsLog;
+  /** Where the server and the snapshots keep their files; removed at the end. */
+  readonly folder: string;
   readonly serverPid: number;
-  /** For processes of their own. */
+  /** For processes of their own; it can be sent to them. */
   readonly target: NatsTarget;
   /** Rejects when the server or a publisher fails; never resolves. */
   readonly failed: Promise<never>;
   logOf(stream: string): NatsLog;
-  newProducer(): Producer;
+  /** A replay's producer unless told otherwise. */
+  newProducer(mode?: ProducerOptions['mode']): Producer;
   /** A node that has everything but its start, and the publisher of what it will say. */
   newNode(): Promise<Node>;
   close(): Promise<void>;
 }
 
-export async function openStack(market: Market): Promise<Stack> {
+/** What a node of the market is told, wherever it runs. */
+export function nodeOptionsOf(
+  { config, registry }: Market,
+  writer: string,
+): Pick<NodeOptions, 'registry' | 'partitions' | 'partition' | 'limits'> {
+  return {
+    registry,
+    partitions: config.partitions,
+    partition: {
+      writer,
+      time: { outOfOrderBoundMs: config.outOfOrderBoundMs, idleTimeoutMs: config.idleTimeoutMs },
+      paneMs: config.windowsMs[0]!,
+      duplicateWindowMs: config.duplicateWindowMs,
+      guard: new VmGuard(),
+    },
+    limits: {
+      turnBytes: config.limits.turnBytes,
+      uncommittedEventsMax: config.limits.stepEvents,
+      batchBytesMax: config.limits.commitBytes,
+      residentActorsMax: config.limits.residentActors,
+    },
+  };
+}
+
+/** @param clock what producers and the node tell the time by */
+export async function openStack(market: Market, clock: Clock = systemClock): Promise<Stack> {
   const { config, registry } = market;
   const { partitions } = config;
   const subjects = new Subjects(config.name);
@@ -62,15 +90,15 @@ export async function openStack(market: Market): Promise<Stack> {
     const logOf = (stream: string): NatsLog => new NatsLog(connection, jsm, { stream, writer });
     const log = logOf(subjects.engineStream);
 
-    const newProducer = (): Producer =>
+    const newProducer = (mode: ProducerOptions['mode'] = 'replay'): Producer =>
       new Producer({
         log,
         subjects,
         routes: registry.routes,
-        clock: systemClock,
+        clock,
         partitions,
         id: 'bench',
-        mode: 'replay',
+        mode,
         outOfOrderBoundMs: config.outOfOrderBoundMs,
         frameEvents: config.limits.frameEvents,
       });
@@ -78,30 +106,10 @@ export async function openStack(market: Market): Promise<Stack> {
     const newNode = async (): Promise<Node> => {
       const store = await LmdbStore.open(join(folder, 'snapshots'), { region: config.name, partitions });
       opened.push(() => store.close());
-      const node = new Node({
-        log,
-        store,
-        subjects,
-        clock: systemClock,
-        registry,
-        partitions,
-        partition: {
-          writer,
-          time: { outOfOrderBoundMs: config.outOfOrderBoundMs, idleTimeoutMs: config.idleTimeoutMs },
-          paneMs: config.windowsMs[0]!,
-          duplicateWindowMs: config.duplicateWindowMs,
-          guard: new VmGuard(),
-        },
-        limits: {
-          turnBytes: config.limits.turnBytes,
-          uncommittedEventsMax: config.limits.stepEvents,
-          batchBytesMax: config.limits.commitBytes,
-          residentActorsMax: config.limits.residentActors,
-        },
-      });
+      const node = new Node({ ...nodeOptionsOf(market, writer), log, store, subjects, clock });
       const target = sideTarget(logOf(subjects.sideStream), subjects);
       for (let partition = 0; partition < partitions; partition++) {
-        const publisher = new Publisher({ source: log, target, subjects, partition, clock: systemClock });
+        const publisher = new Publisher({ source: log, target, subjects, partition, clock });
         await publisher.start();
         opened.push(() => publisher.stop());
         publisher.finished.catch(fail);
@@ -109,18 +117,9 @@ export async function openStack(market: Market): Promise<Stack> {
       opened.push(() => node.stop());
       return node;
     };
-    return {
-      market,
-      subjects,
-      log,
-      serverPid: server.pid,
-      target: server,
-      failed,
-      logOf,
-      newProducer,
-      newNode,
-      close,
-    };
+    const { url, user, password, pid: serverPid } = server;
+    const target = { url, user, password };
+    return { market, subjects, log, folder, target, serverPid, failed, logOf, newProducer, newNode, close };
   } catch (error) {
     await close().catch(() => undefined);
     throw error;

@@ -16,6 +16,8 @@ export interface WorkloadOptions {
   readonly seed: number;
   /** Geohash prefixes: drivers start in them and stay in them. */
   readonly cover: readonly string[];
+  /** Share of the drivers that stay in one cell of the cover, evenly over the drivers; none unless given. */
+  readonly hotShare?: number;
 }
 
 /** A ping that has passed the checker. */
@@ -43,11 +45,18 @@ const OFFLINE_SHARE = 0.05;
 
 interface Driver {
   readonly id: string;
+  /** Stays in it. */
+  readonly cover: Cover;
   lat: number;
   lon: number;
   stepLat: number;
   stepLon: number;
   status: DriverStatus;
+}
+
+interface Area {
+  readonly prefixes: readonly string[];
+  readonly cover: Cover;
 }
 
 export class CanonicalWorkload implements AsyncIterable<readonly Ping[]> {
@@ -64,16 +73,19 @@ export class CanonicalWorkload implements AsyncIterable<readonly Ping[]> {
 
   /** The events of each tick, in order of arrival; their times are out of order by less than a tick. */
   *ticks(): Generator<readonly Ping[]> {
-    const { drivers: count, events, seed, cover: prefixes } = this.#options;
+    const { drivers: count, events, seed, cover: prefixes, hotShare = 0 } = this.#options;
     const random = seededRandom(seed);
-    const cover = new Cover(prefixes);
-    const drivers = Array.from({ length: count }, (_, i) => newDriver(i, prefixes, random));
+    const whole: Area = { prefixes, cover: new Cover(prefixes) };
+    const hotPrefixes = [hotCellOf(prefixes)];
+    const hot: Area = { prefixes: hotPrefixes, cover: new Cover(hotPrefixes) };
+    const isHot = (i: number): boolean => Math.floor((i + 1) * hotShare) > Math.floor(i * hotShare);
+    const drivers = Array.from({ length: count }, (_, i) => newDriver(i, isHot(i) ? hot : whole, random));
     let left = events;
     for (let tick = 0; left > 0; tick++) {
       const pings: Ping[] = [];
       for (let d = tick % TICKS_BETWEEN_PINGS; d < count && left > 0; d += TICKS_BETWEEN_PINGS) {
         const ts = START_MS + tick * TICK_MS + Math.floor(random.next() * TICK_MS);
-        pings.push(nextPing(drivers[d]!, ts, cover, random));
+        pings.push(nextPing(drivers[d]!, ts, random));
         left--;
       }
       if (pings.length > 0) yield pings;
@@ -86,18 +98,24 @@ export function pingsOf(options: WorkloadOptions): Ping[] {
   return [...new CanonicalWorkload(options).ticks()].flat();
 }
 
-function newDriver(i: number, prefixes: readonly string[], random: Random): Driver {
+/** A cell in the middle of the first of them. */
+export function hotCellOf(prefixes: readonly string[]): string {
+  const { latitude, longitude } = ngeohash.decode(prefixes[0]!);
+  return ngeohash.encode(latitude, longitude, 6);
+}
+
+function newDriver(i: number, { prefixes, cover }: Area, random: Random): Driver {
   const prefix = prefixes[Math.floor(random.next() * prefixes.length)]!;
   const [south, west, north, east] = ngeohash.decode_bbox(prefix);
   const lat = south + (north - south) * (0.001 + 0.998 * random.next());
   const lon = west + (east - west) * (0.001 + 0.998 * random.next());
   const status = (['open', 'open', 'enroute', 'ontrip'] as const)[Math.floor(random.next() * 4)]!;
-  const driver: Driver = { id: `d-${i}`, lat, lon, stepLat: 0, stepLon: 0, status };
+  const driver: Driver = { id: `d-${i}`, cover, lat, lon, stepLat: 0, stepLon: 0, status };
   turn(driver, random);
   return driver;
 }
 
-function nextPing(driver: Driver, ts: number, cover: Cover, random: Random): Ping {
+function nextPing(driver: Driver, ts: number, random: Random): Ping {
   const chance = random.next();
   if (chance < 1 / STATUS_EVERY) {
     driver.status = random.next() < OFFLINE_SHARE ? 'offline' : NEXT[driver.status];
@@ -107,7 +125,7 @@ function nextPing(driver: Driver, ts: number, cover: Cover, random: Random): Pin
   let lat = degrees(driver.lat + driver.stepLat);
   let lon = degrees(driver.lon + driver.stepLon);
   let hash = geohash30(lat, lon);
-  if (!cover.has(hash)) {
+  if (!driver.cover.has(hash)) {
     // At the edge of the cover: stays, and goes back from the next ping on.
     driver.stepLat = -driver.stepLat;
     driver.stepLon = -driver.stepLon;
