@@ -199,12 +199,19 @@ export class ActorTable {
   }
 
   /**
-   * Passivates actors not touched since a step, whose last change is in the snapshot. Looks at a bounded number of
-   * actors per call and goes on from there at the next.
+   * Passivates actors not touched since a step, whose last change is in the snapshot, at most so many. Looks at a bounded
+   * number of actors per call and goes on from there at the next.
    */
-  passivate(options: { untouchedSince: number; snapshotCommit: number; maxVisits: number }): void {
-    this.#forgetSaved(options.snapshotCommit);
-    for (let visits = 0; visits < options.maxVisits; visits++) {
+  passivate(options: {
+    untouchedSince: number;
+    snapshotCommit: number;
+    maxVisits: number;
+    maxLeaving?: number;
+  }): void {
+    const { untouchedSince, snapshotCommit, maxVisits, maxLeaving = Number.POSITIVE_INFINITY } = options;
+    this.#forgetSaved(snapshotCommit);
+    let leaving = 0;
+    for (let visits = 0; visits < maxVisits && leaving < maxLeaving; visits++) {
       this.#sweep ??= this.#all();
       const next = this.#sweep.next();
       if (next.done === true) {
@@ -212,10 +219,11 @@ export class ActorTable {
         return;
       }
       const actor = next.value;
-      const idle = actor.touchedIn < options.untouchedSince;
-      if (actor.dirty || actor.changedIn > options.snapshotCommit || !idle) continue;
+      const idle = actor.touchedIn < untouchedSince;
+      if (actor.dirty || actor.changedIn > snapshotCommit || !idle) continue;
       this.#leave(actor);
       this.passivations++;
+      leaving++;
     }
   }
 
@@ -252,6 +260,10 @@ export class ActorTable {
     this.#residents.get(actor.type.behaviour.type)!.delete(actor.key);
     this.#size--;
     actor.resident = false;
+    // A timer that is set still points at it, by its id: it must not hold what it was.
+    actor.state = undefined;
+    actor.timers = undefined;
+    actor.seen = undefined;
   }
 
   #forgetSaved(snapshotCommit: number): void {

@@ -77,6 +77,8 @@ export interface Commit {
 
 /** Actors that a sweep looks at in one step: it goes on from there at the next, so idle ones are found in time. */
 const SWEEP_VISITS = 50;
+/** Over the limit, so many for each that has to leave: most may not, for the snapshot does not hold them yet. */
+const VISITS_A_LEAVER = 8;
 
 export class Partition {
   readonly #config: PartitionConfig;
@@ -284,12 +286,30 @@ export class Partition {
   }
 
   /** Lets idle actors go, and over the limit any that the snapshot already has (P5, P8). */
-  passivate(options: { snapshotCommit: number; idleSteps: number; residentMax: number }): void {
-    const over = this.#actors.size > options.residentMax;
-    this.#actors.passivate({
-      untouchedSince: over ? this.#actors.step : this.#actors.step - options.idleSteps,
-      snapshotCommit: options.snapshotCommit,
-      maxVisits: over ? this.#actors.size : SWEEP_VISITS,
+  passivate({
+    snapshotCommit,
+    idleSteps,
+    residentMax,
+  }: {
+    snapshotCommit: number;
+    idleSteps: number;
+    residentMax: number;
+  }): void {
+    const actors = this.#actors;
+    const over = actors.size - residentMax;
+    if (over <= 0) {
+      actors.passivate({
+        untouchedSince: actors.step - idleSteps,
+        snapshotCommit,
+        maxVisits: SWEEP_VISITS,
+      });
+      return;
+    }
+    actors.passivate({
+      untouchedSince: actors.step,
+      snapshotCommit,
+      maxVisits: Math.max(SWEEP_VISITS, over * VISITS_A_LEAVER),
+      maxLeaving: over,
     });
   }
 

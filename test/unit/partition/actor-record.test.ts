@@ -44,7 +44,8 @@ const times = fc.option(
 );
 const state = fc.oneof(
   fc.uint8Array({ maxLength: 2_000 }),
-  fc.jsonValue(),
+  // msgpackr gives this name another letter, so that nobody changes what all objects have.
+  fc.jsonValue().filter((value) => !JSON.stringify(value).includes('__proto__')),
   fc.record({ bytes: fc.uint8Array(), n: fc.double({ noNaN: true }) }),
 );
 const plain = (value: unknown): unknown => (value instanceof Uint8Array ? [...value] : value);
