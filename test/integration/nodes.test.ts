@@ -244,7 +244,11 @@ describe('two nodes', () => {
           ),
         { deadlineMs: 60_000, pollMs: 100 },
       );
-      expect((await statusOf(one)).alarms).toEqual([]);
+      await until(
+        'there is nothing to alarm anybody',
+        async () => (await statusOf(one)).alarms.length === 0,
+        { deadlineMs: 30_000, pollMs: 100 },
+      );
       process.kill(two.child.pid!, 'SIGSTOP');
       try {
         await until(
