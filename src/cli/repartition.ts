@@ -48,10 +48,9 @@ export function repartitionCommand(program: Command): void {
 }
 
 async function repartition(options: Options): Promise<void> {
-  const access = await RegionAccess.open(options);
   const made = await stoppable(
-    () => access.close(),
-    () => work(access, options),
+    () => RegionAccess.open(options),
+    (access) => work(access, options),
   );
   if (options.json) say(JSON.stringify(summaryOf(made)));
   else for (const line of lines(made)) say(line);

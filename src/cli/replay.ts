@@ -61,20 +61,21 @@ async function replay(file: string, options: Options): Promise<void> {
   try {
     const producerId = await nameOf(file, mapping?.name ?? 'identity');
     rowFile = options.out === undefined ? undefined : await RowFile.create(options.out);
-    const engine = await openEngine({
-      region: options.region,
-      configFile: options.config,
-      partitions: options.partitions,
-      dataDir: options.data,
-      nats: natsTarget(options.nats),
-      node: natsTarget(options.nats) === undefined,
-      live: false,
-      publishRows: options.publish,
-      onProgress: note,
-    });
+    const nats = natsTarget(options.nats);
     const summary = await stoppable(
-      () => engine.close(),
-      async () => {
+      () =>
+        openEngine({
+          region: options.region,
+          configFile: options.config,
+          partitions: options.partitions,
+          dataDir: options.data,
+          nats,
+          node: nats === undefined,
+          live: false,
+          publishRows: options.publish,
+          onProgress: note,
+        }),
+      async (engine) => {
         bar.start();
         return runReplay({
           engine,

@@ -62,10 +62,9 @@ export function collected(value: string, before: string[]): string[] {
 }
 
 async function restore(options: Options): Promise<void> {
-  const access = await RegionAccess.open(options);
   const restored = await stoppable(
-    () => access.close(),
-    () => work(access, options),
+    () => RegionAccess.open(options),
+    (access) => work(access, options),
   );
   if (options.json) say(JSON.stringify(summaryOf(restored)));
   else for (const line of restoredLines(restored)) say(line);

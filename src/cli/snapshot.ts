@@ -51,10 +51,9 @@ export function snapshotCommand(program: Command): void {
 }
 
 async function snapshot(options: Options): Promise<void> {
-  const access = await RegionAccess.open(options);
   await stoppable(
-    () => access.close(),
-    async () => {
+    () => RegionAccess.open(options),
+    async (access) => {
       const objects = await access.objects(options.region);
       if (options.list) await list(objects, options);
       else if (options.remove !== undefined) await remove(objects, options.remove);

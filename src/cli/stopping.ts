@@ -2,6 +2,7 @@
 import { systemClock } from '../core/clock.js';
 import { GroundswellError } from '../core/errors.js';
 import type { Logger } from '../core/logger.js';
+import { failureSignal } from './opened.js';
 
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 
@@ -12,26 +13,34 @@ export class Interrupted extends GroundswellError {
   }
 }
 
-export async function stoppable<T>(close: () => Promise<void>, work: () => Promise<T>): Promise<T> {
-  let interrupt: (signal: string) => void = () => undefined;
-  const interrupted = new Promise<never>((_, reject) => {
-    interrupt = (signal) => {
-      reject(new Interrupted(signal));
-    };
-  });
+/**
+ * Opens something, works with it, and closes it. A signal while it is being opened counts when it is open: what was half
+ * opened would be left behind.
+ */
+export async function stoppable<O extends { close(): Promise<void> }, T>(
+  open: () => Promise<O>,
+  work: (opened: O) => Promise<T>,
+): Promise<T> {
+  const { failed: interrupted, fail: interrupt } = failureSignal();
+  let ended: Interrupted | undefined;
   const handler = (signal: string): void => {
     for (const name of SIGNALS) process.removeListener(name, handler);
-    interrupt(signal);
+    ended = new Interrupted(signal);
+    interrupt(ended);
   };
   for (const name of SIGNALS) process.on(name, handler);
   try {
-    const result = await Promise.race([work(), interrupted]);
-    await close();
-    return result;
-  } catch (error) {
-    // What ended the work is what people need to know, not what closing after it ran into.
-    await close().catch(() => undefined);
-    throw error;
+    const opened = await open();
+    try {
+      if (ended !== undefined) throw ended;
+      const result = await Promise.race([work(opened), interrupted]);
+      await opened.close();
+      return result;
+    } catch (error) {
+      // What ended the work is what people need to know, not what closing after it ran into.
+      await opened.close().catch(() => undefined);
+      throw error;
+    }
   } finally {
     for (const name of SIGNALS) process.removeListener(name, handler);
   }
