@@ -66,6 +66,11 @@ export class ByteWriter {
     return this;
   }
 
+  /** All that was written since the last time, as long as nothing more is. */
+  get written(): Uint8Array {
+    return this.#bytes.subarray(this.#start, this.#length);
+  }
+
   /** All that was written since the last time. */
   take(): Uint8Array {
     const taken = this.#bytes.subarray(this.#start, this.#length);

@@ -148,7 +148,7 @@ function recoveryOf(follower: Follower, store: SnapshotStore): Recovery {
 
 function* timersOf(store: SnapshotStore, partition: number): RecoveredPartition['timers'] {
   for (const [id, record] of store.timed(partition)) {
-    const { timers = new Map<string, number>(), trouble } = decodeActor(record);
+    const { timers, trouble } = decodeActor(record);
     yield [id, timers, trouble];
   }
 }

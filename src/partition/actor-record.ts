@@ -7,6 +7,7 @@ import { clearSource, pack, unpack } from 'msgpackr';
 import type { RegisteredType } from '../actor/registry.js';
 import { ByteReader, ByteWriter } from '../core/bytes.js';
 import type { ActorId } from '../core/ids.js';
+import { Times } from '../core/times.js';
 import { loadTrouble, storeTrouble, type StoredTrouble, type Trouble } from './quarantine.js';
 
 export interface Resident {
@@ -15,7 +16,7 @@ export interface Resident {
   readonly type: RegisteredType;
   state: unknown;
   /** Due time by timer name. */
-  timers: Map<string, number> | undefined;
+  timers: Times | undefined;
   /** Recently seen event ids with the event's time. */
   seen: Map<string, number> | undefined;
   /** Its failures, when its last call was one. */
@@ -38,7 +39,7 @@ export type ResidentOrId = Resident | ActorId;
 /** The stored record of an actor, opened: for activation, recovery of timers, and looking inside. */
 export interface ActorRecord {
   readonly state: unknown;
-  readonly timers: Map<string, number> | undefined;
+  readonly timers: Times | undefined;
   readonly seen: Map<string, number> | undefined;
   readonly trouble: Trouble | undefined;
 }
@@ -58,8 +59,8 @@ export function decodeActor(stored: Uint8Array): ActorRecord {
   const reader = new ByteReader(stored);
   const parts = reader.uint();
   return {
-    timers: (parts & HAS_TIMERS) === 0 ? undefined : readTimes(reader),
-    seen: (parts & HAS_SEEN) === 0 ? undefined : readTimes(reader),
+    timers: (parts & HAS_TIMERS) === 0 ? undefined : new Times(readTimes(reader)),
+    seen: (parts & HAS_SEEN) === 0 ? undefined : new Map(readTimes(reader)),
     trouble: (parts & HAS_TROUBLE) === 0 ? undefined : loadTrouble(unpack(reader.bytes()) as StoredTrouble),
     state: (parts & STATE_IS_BYTES) === 0 ? unpack(reader.raw()) : reader.raw(),
   };
@@ -118,16 +119,11 @@ function encode(
   return writer.raw(isBytes ? state : pack(state)).take();
 }
 
-function writeTimes(times: ReadonlyMap<string, number>): void {
+function writeTimes(times: Times | ReadonlyMap<string, number>): void {
   writer.uint(times.size);
   for (const [name, timeMs] of times) writer.text(name).float(timeMs);
 }
 
-function readTimes(reader: ByteReader): Map<string, number> {
-  const times = new Map<string, number>();
-  for (let left = reader.uint(); left > 0; left--) {
-    const name = reader.text();
-    times.set(name, reader.float());
-  }
-  return times;
+function* readTimes(reader: ByteReader): Generator<[name: string, ms: number]> {
+  for (let left = reader.uint(); left > 0; left--) yield [reader.text(), reader.float()];
 }

@@ -31,7 +31,7 @@ export function viewOf(
   type: RegisteredType,
   actor: {
     readonly state: unknown;
-    readonly timers: ReadonlyMap<string, number> | undefined;
+    readonly timers: Iterable<readonly [name: string, ms: number]> | undefined;
     readonly seen: ReadonlyMap<string, number> | undefined;
     readonly trouble: Trouble | undefined;
   },

@@ -5,6 +5,7 @@
 import type { ActorEvent } from '../actor/behaviour.js';
 import type { EventRoute, Registry } from '../actor/registry.js';
 import { actorId, type ActorId } from '../core/ids.js';
+import { Times } from '../core/times.js';
 import type { Resident } from './actor-record.js';
 import type { ActorTable } from './actor-table.js';
 import { CarefulCalls } from './careful-call.js';
@@ -210,12 +211,9 @@ export class Delivery {
   #catchUp(actor: Resident): void {
     const { stage } = actor.type;
     while (actor.trouble?.quarantine === undefined) {
-      let first: [name: string, atMs: number] | undefined;
-      for (const timer of actor.timers ?? [])
-        if (timer[1] <= this.#facts.limits[stage]! && (first === undefined || timer[1] < first[1]))
-          first = timer;
+      const first = actor.timers?.firstBy(this.#facts.limits[stage]!);
       if (first === undefined) return;
-      this.#fire(actor, ...first);
+      this.#fire(actor, first, actor.timers!.get(first)!);
     }
   }
 
@@ -271,7 +269,7 @@ export class Delivery {
     if (everyMs === undefined) return;
     const closedMs = Math.max(atMs, this.#facts.closed[stage]!);
     const againMs = atMs + (Math.floor((closedMs - atMs) / everyMs) + 1) * everyMs;
-    (actor.timers ??= new Map<string, number>()).set(name, againMs);
+    (actor.timers ??= new Times()).set(name, againMs);
     this.#parts.timers[stage]!.add(againMs, { actor, name });
   }
 

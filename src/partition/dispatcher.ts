@@ -8,6 +8,7 @@ import type { RowDraft } from '../actor/row.js';
 import { GroundswellError } from '../core/errors.js';
 import { partitionOf } from '../core/hash.js';
 import { actorId, type ActorId } from '../core/ids.js';
+import { Times } from '../core/times.js';
 import type { Resident } from './actor-record.js';
 import { CallFailed, deadLetter, plainBody, textOf, type Call } from './poison.js';
 import type { Effects } from './step-effects.js';
@@ -148,7 +149,7 @@ export class Dispatcher implements ActorContext, Caller {
 
   schedule(timer: string, atMs: number): void {
     const actor = this.#actor;
-    const timers = (actor.timers ??= new Map<string, number>());
+    const timers = (actor.timers ??= new Times());
     if (timers.get(timer) === atMs) return;
     if (!Number.isFinite(atMs)) throw refuse(`The timer "${timer}" is set for ${atMs}, which is no time.`);
     timers.set(timer, atMs);

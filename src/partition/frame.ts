@@ -1,14 +1,20 @@
 /**
  * What travels on a partition's input subjects: event frames of producers (`in.ev`) and mail frames of other
- * partitions (`in.mail`). Both are msgpackr records: the names of fields are written once a frame, not once an event.
- * A frame stands alone: it needs nothing that was said in an earlier one.
+ * partitions (`in.mail`). Events and messages are columns: the names of fields, and what values share, are written once a
+ * frame. A frame stands alone: it needs nothing that was said in an earlier one.
  */
-import { Packr } from 'msgpackr';
 import type { ActorEvent } from '../actor/behaviour.js';
+import { ByteReader, ByteWriter } from '../core/bytes.js';
+import { readColumn, writeColumn } from './columns.js';
 import type { ProducerMode } from './watermark.js';
 
 /** A version of the layouts below; a reader refuses others. */
-export const FRAME_FORMAT = 1;
+export const FRAME_FORMAT = 2;
+
+const IS_LIVE = 1;
+const IS_END = 2;
+/** Those of `MailMessage`. */
+const MESSAGE_PARTS = 4;
 
 /** An event that was refused at the door, kept for the dead side subject. */
 export interface RefusedEvent extends ActorEvent {
@@ -44,43 +50,102 @@ export interface MailShare {
   readonly messages: readonly MailMessage[];
 }
 
-const packr = new Packr({ useRecords: true, moreTypes: false });
+/** An event frame as it is read: the events are made one after the other. */
+export interface OpenEventFrame extends Omit<EventFrame, 'events'> {
+  readonly count: number;
+  /** The next event: to be asked for `count` times. */
+  next(): ActorEvent;
+}
+
+/** A share of a mail frame as it is read: the messages are made one after the other. */
+export interface OpenMailShare extends Omit<MailShare, 'messages'> {
+  readonly count: number;
+  /** Gives the parts of the next message: to be called `count` times. */
+  next<T>(take: (...message: MailMessage) => T): T;
+}
+
+const writer = new ByteWriter();
 
 export function encodeEventFrame(frame: EventFrame): Uint8Array {
-  const mode = frame.mode === 'live' ? 0 : 1;
-  return packr.pack([
-    FRAME_FORMAT,
-    frame.producer,
-    mode,
-    frame.seq,
-    frame.watermarkMs,
-    frame.end,
-    frame.events,
-  ]);
+  const { producer, mode, seq, watermarkMs, end, events } = frame;
+  writer
+    .clear()
+    .uint(FRAME_FORMAT)
+    .text(producer)
+    .uint((mode === 'live' ? IS_LIVE : 0) | (end ? IS_END : 0))
+    .uint(seq)
+    .float(watermarkMs)
+    .uint(events.length);
+  writeColumn(writer, events);
+  return writer.take();
+}
+
+export function openEventFrame(bytes: Uint8Array): OpenEventFrame {
+  const reader = new ByteReader(bytes);
+  expectFormat(reader.uint());
+  const producer = reader.text();
+  const flags = reader.uint();
+  const seq = reader.uint();
+  const watermarkMs = reader.float();
+  const count = reader.uint();
+  const events = readColumn(reader);
+  return {
+    producer,
+    mode: (flags & IS_LIVE) === 0 ? 'replay' : 'live',
+    seq,
+    watermarkMs,
+    end: (flags & IS_END) !== 0,
+    count,
+    next: () => events.next() as ActorEvent,
+  };
 }
 
 export function decodeEventFrame(bytes: Uint8Array): EventFrame {
-  const [format, producer, mode, seq, watermarkMs, end, events] = packr.unpack(bytes) as [
-    number,
-    string,
-    number,
-    number,
-    number,
-    boolean,
-    ActorEvent[],
-  ];
-  expectFormat(format);
-  return { producer, mode: mode === 0 ? 'live' : 'replay', seq, watermarkMs, end, events };
+  const { count, next, ...frame } = openEventFrame(bytes);
+  return { ...frame, events: Array.from({ length: count }, next) };
 }
 
 export function encodeMailFrame(shares: readonly MailShare[]): Uint8Array {
-  return packr.pack([FRAME_FORMAT, shares.map((share) => [share.from, share.marks, share.messages])]);
+  writer.clear().uint(FRAME_FORMAT).uint(shares.length);
+  for (const { from, marks, messages } of shares) {
+    writer.uint(from).uint(marks.length);
+    for (const mark of marks) writer.float(mark);
+    writer.uint(messages.length);
+    for (let part = 0; part < MESSAGE_PARTS; part++)
+      writeColumn(
+        writer,
+        messages.map((message) => message[part]),
+      );
+  }
+  return writer.take();
+}
+
+export function openMailFrame(bytes: Uint8Array): OpenMailShare[] {
+  const reader = new ByteReader(bytes);
+  expectFormat(reader.uint());
+  return Array.from({ length: reader.uint() }, () => {
+    const from = reader.uint();
+    const marks = Array.from({ length: reader.uint() }, () => reader.float());
+    const count = reader.uint();
+    const to = readColumn(reader);
+    const name = readColumn(reader);
+    const atMs = readColumn(reader);
+    const body = readColumn(reader);
+    return {
+      from,
+      marks,
+      count,
+      next: (take) => take(to.next() as string, name.next() as string, atMs.next() as number, body.next()),
+    };
+  });
 }
 
 export function decodeMailFrame(bytes: Uint8Array): MailShare[] {
-  const [format, shares] = packr.unpack(bytes) as [number, [number, number[], MailMessage[]][]];
-  expectFormat(format);
-  return shares.map(([from, marks, messages]) => ({ from, marks, messages }));
+  return openMailFrame(bytes).map(({ from, marks, count, next }) => ({
+    from,
+    marks,
+    messages: Array.from({ length: count }, () => next((...message) => message)),
+  }));
 }
 
 function expectFormat(format: number): void {

@@ -14,6 +14,7 @@
 import type { Registry } from '../actor/registry.js';
 import { GroundswellError } from '../core/errors.js';
 import type { ActorId } from '../core/ids.js';
+import type { Times } from '../core/times.js';
 import { decodeActor, resetDecoder } from './actor-record.js';
 import { ActorTable, type ActorChange, type ActorSource } from './actor-table.js';
 import type { ActorView } from './actor-view.js';
@@ -53,9 +54,7 @@ export interface PartitionConfig {
 export interface RecoveredPartition {
   readonly control: Control | undefined;
   /** Actors that have timers, with their due times by name; and those in quarantine. */
-  readonly timers: Iterable<
-    readonly [id: ActorId, timers: ReadonlyMap<string, number>, trouble?: Trouble | undefined]
-  >;
+  readonly timers: Iterable<readonly [id: ActorId, timers: Times | undefined, trouble?: Trouble | undefined]>;
 }
 
 /** Everything one step changed and said: becomes visible together or not at all. */
@@ -395,7 +394,7 @@ export class Partition {
   }
 
   /** Notes what an actor waits for: the time of its timers, or its release. */
-  #waits(id: ActorId, timers: ReadonlyMap<string, number> | undefined, trouble: Trouble | undefined): void {
+  #waits(id: ActorId, timers: Times | undefined, trouble: Trouble | undefined): void {
     const stage = this.#config.registry.types.get(id.slice(0, id.indexOf('/')))?.stage ?? 0;
     for (const [name, atMs] of timers ?? []) this.#timers[stage]!.add(atMs, { actor: id, name });
     if (trouble?.quarantine === undefined) return;

@@ -9,7 +9,7 @@ import type { Caution } from './caution.js';
 import { judgedByTime } from './clock-ahead.js';
 import { Delivery } from './delivery.js';
 import { Dispatcher } from './dispatcher.js';
-import { decodeEventFrame, decodeMailFrame } from './frame.js';
+import { openEventFrame, openMailFrame } from './frame.js';
 import type { HandlerGuard } from './handler-guard.js';
 import { CallFailed, type PoisonRules } from './poison.js';
 import type { QuarantinedActor } from './quarantine.js';
@@ -106,28 +106,33 @@ export class Step {
   }
 
   #takeEvents({ bytes, seq, wallMs, storedMs }: OperationOf<'events'>): number {
-    const frame = decodeEventFrame(bytes);
-    const { events, producer, mode } = frame;
+    const frame = openEventFrame(bytes);
+    const { count, producer, mode } = frame;
     const { producers } = this.facts;
     const known = producers.producers.get(producer)?.seq ?? (mode === 'live' ? frame.seq : 0);
     if (frame.seq > known) this.effects.count('missing', frame.seq - known);
     const nowMs = Math.max(wallMs, storedMs);
-    const seen = producers.hear({ ...frame, count: events.length }, wallMs, nowMs);
+    const seen = producers.hear(frame, wallMs, nowMs);
     if (seen > 0) this.effects.count('repeated', seen);
     const latestMs = producers.latestMs(mode, nowMs);
-    for (let i = seen; i < events.length; i++) this.#delivery.event(judgedByTime(events[i]!, latestMs));
-    this.facts.took(seq, events.length > 0 || frame.end);
+    for (let i = 0; i < count; i++) {
+      const event = frame.next();
+      if (i >= seen) this.#delivery.event(judgedByTime(event, latestMs));
+    }
+    this.facts.took(seq, count > 0 || frame.end);
     this.#observe(wallMs);
-    return events.length;
+    return count;
   }
 
   #takeMail({ bytes, seq }: OperationOf<'mail'>): number {
     const { marks } = this.facts;
     let told = 0;
-    for (const share of decodeMailFrame(bytes)) {
-      told += share.messages.length;
-      for (const [to, name, atMs, body] of share.messages)
-        this.#delivery.message(to as ActorId, name, atMs, body);
+    const deliver = (to: string, name: string, atMs: number, body: unknown): void => {
+      this.#delivery.message(to as ActorId, name, atMs, body);
+    };
+    for (const share of openMailFrame(bytes)) {
+      told += share.count;
+      for (let i = 0; i < share.count; i++) share.next(deliver);
       for (let stage = 0; stage < share.marks.length; stage++)
         marks.raise(stage, share.from, share.marks[stage]!);
     }

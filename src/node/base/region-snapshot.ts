@@ -220,7 +220,7 @@ export function* counted(
     tally.records += bite.length;
     for (const [, bytes, timed] of bite) {
       if (!timed) continue;
-      for (const atMs of decodeActor(bytes).timers?.values() ?? [])
+      for (const [, atMs] of decodeActor(bytes).timers ?? [])
         tally.latestTimerMs = Math.max(tally.latestTimerMs, atMs);
     }
     yield bite;

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { RegisteredType } from '../../../src/actor/registry.js';
 import type { ActorId } from '../../../src/core/ids.js';
+import { Times } from '../../../src/core/times.js';
 import {
   decodeActor,
   encodeActor,
@@ -54,8 +55,8 @@ describe('the record of an actor', () => {
   it('P5 property: gives back state, timers and event ids as they were', () => {
     fc.assert(
       fc.property(state, times, times, (state, timers, seen) => {
-        const record = decodeActor(encodeActor(actor({ state, timers, seen })));
-        expect(record.timers).toEqual(timers);
+        const record = decodeActor(encodeActor(actor({ state, timers: timers && new Times(timers), seen })));
+        expect(record.timers && new Map(record.timers)).toEqual(timers);
         expect(record.seen).toEqual(seen);
         expect(record.trouble).toBeUndefined();
         if (state instanceof Uint8Array) expect(plain(record.state)).toEqual(plain(state));
@@ -66,7 +67,7 @@ describe('the record of an actor', () => {
 
   it('P5 has what is wrong with an actor, and goes back to state and timers alone', () => {
     const trouble: Trouble = { failures: 2, quarantine: undefined };
-    const stored = actor({ state: { n: 1 }, timers: new Map([['wake', 5]]), trouble });
+    const stored = actor({ state: { n: 1 }, timers: new Times([['wake', 5]]), trouble });
     expect(decodeActor(encodeActor(stored)).trouble).toEqual(trouble);
     const before = encodeState(stored);
     stored.state = { n: 2 };
@@ -75,23 +76,23 @@ describe('the record of an actor', () => {
     restoreState(stored, before);
     expect(stored).toMatchObject({
       state: { n: 1 },
-      timers: new Map([['wake', 5]]),
+      timers: new Times([['wake', 5]]),
       trouble,
       forgotten: false,
     });
   });
 
   it('writes the same after one that could not be stored', () => {
-    const good = actor({ state: { n: 1 }, timers: new Map([['wake', 5]]) });
+    const good = actor({ state: { n: 1 }, timers: new Times([['wake', 5]]) });
     const before = encodeActor(good);
     const endless: { self?: unknown } = {};
     endless.self = endless;
-    expect(() => encodeActor(actor({ state: endless, timers: new Map([['x', 1]]) }))).toThrow();
+    expect(() => encodeActor(actor({ state: endless, timers: new Times([['x', 1]]) }))).toThrow();
     expect(encodeActor(good)).toEqual(before);
   });
 
   it('that is cut short is an error, not another actor', () => {
-    const bytes = encodeActor(actor({ state: { n: 1 }, timers: new Map([['wake', 5]]) }));
+    const bytes = encodeActor(actor({ state: { n: 1 }, timers: new Times([['wake', 5]]) }));
     for (let length = 0; length < bytes.length; length++)
       expect(() => decodeActor(bytes.subarray(0, length)), `${length} bytes`).toThrow();
   });

@@ -106,7 +106,7 @@ export class Driven {
     this.partition = new Partition(this.#config, this.store.source(partition), {
       control: position && decodeControl(position.control),
       timers: [...this.store.timed(partition)].map(([id, record]) => {
-        const { timers = new Map<string, number>(), trouble } = decodeActor(record);
+        const { timers, trouble } = decodeActor(record);
         return [id, timers, trouble] as const;
       }),
     });

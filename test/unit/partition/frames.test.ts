@@ -78,7 +78,6 @@ describe('event and mail frames', () => {
       return { producer, mode: 'live', seq: 0, watermarkMs: 1, end: false, events };
     });
     const encoded = frames.map(encodeEventFrame);
-    expect(new Packr({ useRecords: true }).unpack(encoded[1]!)).toEqual(expect.arrayContaining(['b']));
     expect(decodeEventFrame(encoded[1]!)).toEqual(frames[1]);
     expect(decodeEventFrame(encoded[0]!)).toEqual(frames[0]);
   });
@@ -99,9 +98,10 @@ describe('event and mail frames', () => {
   });
 
   it('a frame of another format is refused, naming it', () => {
+    const frame = new ByteWriter().uint(99).text('whatever it may hold').take();
+    expect(() => decodeEventFrame(frame)).toThrow('99');
+    expect(() => decodeMailFrame(frame)).toThrow('99');
     const packr = new Packr({ useRecords: true });
-    expect(() => decodeEventFrame(packr.pack([99, 'p', 0, 0, 0, false, []]))).toThrow('99');
-    expect(() => decodeMailFrame(packr.pack([99, []]))).toThrow('99');
     expect(() => decodeOutput(packr.pack([99, null, [], [], []]))).toThrow('99');
   });
 });
