@@ -13,7 +13,7 @@ import {
 } from '../src/index.js';
 import { tellLive } from './live.js';
 import { DRIVERS_AT, market, MINUTE_MS } from './market.js';
-import { PingLog, type Ping, type Status } from './ping-log.js';
+import { PingLog, STATUSES, type Ping, type Status } from './ping-log.js';
 
 const MS_AT: Readonly<Record<Status, number>> = {
   open: market.index.open_ms,
@@ -27,7 +27,7 @@ const SHOWN_AS = { open: 'open', enroute: 'enroute', ontrip: 'busy' } as const;
 
 interface DriverState {
   /** The last ping of a sealed minute, if there is one: it may still hold. */
-  last: PingLog;
+  last: Ping | undefined;
   /** Pings of minutes that are not sealed yet. */
   readonly pings: PingLog;
   /** The live view of the newest ping's cell counts this driver. */
@@ -35,6 +35,8 @@ interface DriverState {
 }
 
 const writer = new ByteWriter();
+const IS_SHOWN = 1;
+const HAS_LAST = 2;
 
 export interface DriverOptions {
   /** How long a ping holds when no other comes, ms. */
@@ -70,67 +72,46 @@ export function driver({ presenceMs, live }: DriverOptions): Behaviour<DriverSta
 
   /** Tells the cells about the minute that ends at `endMs`. */
   function seal(state: DriverState, ctx: ActorContext, endMs: number): void {
-    const startMs = endMs - MINUTE_MS;
-    const cells = new Map<string, Tally>();
-    const tallyOf = (cell: string): Tally => {
-      let tally = cells.get(cell);
-      if (tally === undefined) cells.set(cell, (tally = market.zero()));
-      return tally;
-    };
-    const touched: string[] = [];
-    const hold = (ping: Ping, untilMs: number): void => {
-      if (ping.status === 'offline') return;
-      const fromMs = Math.max(ping.ts, startMs);
-      const toMs = Math.min(untilMs, ping.ts + presenceMs, endMs);
-      if (toMs <= fromMs) return;
-      const { n } = tallyOf(ping.cell);
-      n[MS_AT[ping.status]]! += toMs - fromMs;
-      if (toMs === endMs && ping.status === 'open') n[market.index.open_end]! += 1;
-      if (!touched.includes(ping.cell)) touched.push(ping.cell);
-    };
-    let last = state.last.newest;
+    const minute = new DriverMinute(endMs, presenceMs);
+    let { last } = state;
     for (const ping of state.pings.takeBefore(endMs)) {
       if (last !== undefined) {
-        hold(last, ping.ts);
-        if (ping.status === 'ontrip' && last.status !== 'ontrip')
-          tallyOf(ping.cell).n[market.index.pickups]! += 1;
-        if (ping.status === 'open' && last.status === 'ontrip')
-          tallyOf(ping.cell).n[market.index.dropoffs]! += 1;
+        minute.hold(last, ping.ts);
+        minute.change(last, ping);
       }
       last = ping;
     }
-    if (last !== undefined) hold(last, endMs);
-    if (last !== state.last.newest) state.last = new PingLog([last!]);
-    carryDistinct(touched, DRIVERS_AT, (cell, counter) => {
-      tallyOf(cell).n[counter]! += 1;
-    });
-    for (const [cell, tally] of cells) ctx.send('cell', cell, 'add', startMs, tally);
+    if (last !== undefined) minute.hold(last, endMs);
+    state.last = last;
+    minute.tell(ctx);
 
     const holds = last !== undefined && last.status !== 'offline' && last.ts + presenceMs > endMs;
     const nextMs = holds ? endMs : state.pings.list()[0]?.ts;
     if (nextMs !== undefined) ctx.schedule('seal', minuteEnd(nextMs));
-    else hide(state, ctx, last, startMs);
+    else hide(state, ctx, last, endMs - MINUTE_MS);
   }
 
   return defineActor<DriverState>({
     type: 'driver',
     sends: ['cell', { to: 'live', async: true }],
-    state: () => ({ last: new PingLog(), pings: new PingLog(), shown: false }),
+    state: () => ({ last: undefined, pings: new PingLog(), shown: false }),
     store: {
       encode: ({ last, pings, shown }) => {
-        writer
-          .uint(shown ? 1 : 0)
-          .bytes(last.bytes)
-          .raw(pings.bytes);
-        return writer.take();
+        writer.clear().uint((shown ? IS_SHOWN : 0) | (last === undefined ? 0 : HAS_LAST));
+        if (last !== undefined) writer.float(last.ts).uint(STATUSES.indexOf(last.status)).text(last.cell);
+        return writer.raw(pings.bytes).take();
       },
       decode(stored) {
         const reader = new ByteReader(stored as Uint8Array);
-        const shown = reader.uint() === 1;
-        return { last: PingLog.from(reader.bytes()), pings: PingLog.from(reader.raw()), shown };
+        const flags = reader.uint();
+        const last =
+          (flags & HAS_LAST) === 0
+            ? undefined
+            : { ts: reader.float(), status: STATUSES[reader.uint()]!, cell: reader.text() };
+        return { last, pings: PingLog.from(reader.raw()), shown: (flags & IS_SHOWN) !== 0 };
       },
     },
-    look: ({ last, pings, shown }) => ({ last: last.newest, pings: pings.list(), shown }),
+    look: ({ last, pings, shown }) => ({ last, pings: pings.list(), shown }),
     events: {
       'driver.location': {
         key: 'driverId',
@@ -140,10 +121,11 @@ export function driver({ presenceMs, live }: DriverOptions): Behaviour<DriverSta
             ctx.late(event);
             return;
           }
-          const before = state.pings.newest ?? state.last.newest;
           const ping: Ping = { ts: event.ts, status: event['status'] as Status, cell: event.cell! };
+          const before = live || state.shown ? (state.pings.newest ?? state.last) : undefined;
           state.pings.add(ping);
-          if (before === undefined || ping.ts >= before.ts) show(state, ctx, before, ping);
+          if ((live || state.shown) && (before === undefined || ping.ts >= before.ts))
+            show(state, ctx, before, ping);
           const dueMs = ctx.due('seal');
           if (dueMs === undefined || sealMs < dueMs) ctx.schedule('seal', sealMs);
         },
@@ -152,6 +134,55 @@ export function driver({ presenceMs, live }: DriverOptions): Behaviour<DriverSta
     timers: { seal },
     failedTimerAgainMs: MINUTE_MS,
   });
+}
+
+/** What a driver did in one minute, by cell. */
+class DriverMinute {
+  readonly #endMs: number;
+  readonly #presenceMs: number;
+  readonly #cells: string[] = [];
+  readonly #tallies: Tally[] = [];
+  /** Where it was for any time. */
+  readonly #touched: string[] = [];
+
+  constructor(endMs: number, presenceMs: number) {
+    this.#endMs = endMs;
+    this.#presenceMs = presenceMs;
+  }
+
+  /** It did what a ping says until a time, as long as that holds. */
+  hold({ ts, status, cell }: Ping, untilMs: number): void {
+    if (status === 'offline') return;
+    const fromMs = Math.max(ts, this.#endMs - MINUTE_MS);
+    const toMs = Math.min(untilMs, ts + this.#presenceMs, this.#endMs);
+    if (toMs <= fromMs) return;
+    this.#add(cell, MS_AT[status], toMs - fromMs);
+    if (toMs === this.#endMs && status === 'open') this.#add(cell, market.index.open_end, 1);
+    if (!this.#touched.includes(cell)) this.#touched.push(cell);
+  }
+
+  /** From one ping to the next a ride began, or ended. */
+  change(from: Ping, { status, cell }: Ping): void {
+    if (status === 'ontrip' && from.status !== 'ontrip') this.#add(cell, market.index.pickups, 1);
+    if (status === 'open' && from.status === 'ontrip') this.#add(cell, market.index.dropoffs, 1);
+  }
+
+  tell(ctx: ActorContext): void {
+    carryDistinct(this.#touched, DRIVERS_AT, (cell, counter) => {
+      this.#add(cell, counter, 1);
+    });
+    for (let i = 0; i < this.#cells.length; i++)
+      ctx.send('cell', this.#cells[i]!, 'add', this.#endMs - MINUTE_MS, this.#tallies[i]);
+  }
+
+  #add(cell: string, counter: number, by: number): void {
+    let i = this.#cells.indexOf(cell);
+    if (i === -1) {
+      i = this.#cells.push(cell) - 1;
+      this.#tallies.push(market.zero('dropoffs'));
+    }
+    this.#tallies[i]!.n[counter]! += by;
+  }
 }
 
 function change(status: Status, by: 1 | -1): { open?: number; enroute?: number; busy?: number } {

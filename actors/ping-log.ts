@@ -7,7 +7,7 @@
  */
 
 export type Status = 'open' | 'enroute' | 'ontrip' | 'offline';
-const STATUSES: readonly Status[] = ['open', 'enroute', 'ontrip', 'offline'];
+export const STATUSES: readonly Status[] = ['open', 'enroute', 'ontrip', 'offline'];
 
 export interface Ping {
   /** Event time, ms UTC. */
@@ -18,23 +18,31 @@ export interface Ping {
 
 const MOVED = 4;
 const CODES = 8;
-const FIRST_BYTES = 24;
+/** A minute of pings fits, and lies in the object's own memory. */
+const FIRST_BYTES = 64;
+
+/** Cells that were read lately, by what their letters come to: most are read again. */
+const known: string[] = new Array<string>(4_096).fill('');
 
 export class PingLog {
-  #bytes: Uint8Array;
+  #bytes = new Uint8Array(FIRST_BYTES);
   #length = 0;
-  #newest: Ping | undefined;
+  /** The newest ping, in parts: they change with every ping of every driver. */
+  #ts = Number.NaN;
+  #status: Status = 'offline';
+  #cell = '';
 
   constructor(pings: readonly Ping[] = []) {
-    this.#bytes = new Uint8Array(FIRST_BYTES);
     for (const ping of pings) this.#append(ping);
   }
 
   static from(stored: Uint8Array): PingLog {
     const log = new PingLog();
-    log.#bytes = new Uint8Array(stored);
+    log.#bytes = new Uint8Array(Math.max(FIRST_BYTES, stored.length));
+    log.#bytes.set(stored);
     log.#length = stored.length;
-    log.#newest = log.list().at(-1);
+    const newest = log.list().at(-1);
+    if (newest !== undefined) log.#note(newest);
     return log;
   }
 
@@ -44,12 +52,13 @@ export class PingLog {
   }
 
   get newest(): Ping | undefined {
-    return this.#newest;
+    if (this.#length === 0) return undefined;
+    return { ts: this.#ts, status: this.#status, cell: this.#cell };
   }
 
   /** Adds a ping behind all that are not later: equal times keep their order of arrival. */
   add(ping: Ping): void {
-    if (this.#newest === undefined || ping.ts >= this.#newest.ts) {
+    if (this.#length === 0 || ping.ts >= this.#ts) {
       this.#append(ping);
       return;
     }
@@ -61,6 +70,7 @@ export class PingLog {
   }
 
   list(): Ping[] {
+    const bytes = this.#bytes;
     const pings: Ping[] = [];
     let at = 0;
     let ts = 0;
@@ -70,15 +80,15 @@ export class PingLog {
       let byte: number;
       let unit = 1;
       do {
-        byte = this.#bytes[at++]!;
+        byte = bytes[at++]!;
         code += (byte & 0x7f) * unit;
         unit *= 0x80;
       } while (byte > 0x7f);
       ts += Math.floor(code / CODES);
       if ((code & MOVED) !== 0) {
-        const end = at + 1 + this.#bytes[at]!;
-        cell = String.fromCharCode(...this.#bytes.subarray(at + 1, end));
-        at = end;
+        const from = at + 1;
+        at = from + bytes[at]!;
+        cell = cellOf(bytes, from, at);
       }
       pings.push({ ts, status: STATUSES[code & 3]!, cell });
     }
@@ -90,28 +100,36 @@ export class PingLog {
     const pings = this.list();
     let count = pings.length;
     while (count > 0 && pings[count - 1]!.ts >= endMs) count--;
-    this.#restart(pings.slice(count));
-    return pings.slice(0, count);
+    this.#restart(count === pings.length ? [] : pings.splice(count));
+    return pings;
   }
 
   #restart(pings: readonly Ping[]): void {
     this.#length = 0;
-    this.#newest = undefined;
     for (const ping of pings) this.#append(ping);
   }
 
   #append(ping: Ping): void {
-    const { ts = 0, cell = '' } = this.#newest ?? {};
-    const moved = ping.cell !== cell;
-    let code = (ping.ts - ts) * CODES + (moved ? MOVED : 0) + STATUSES.indexOf(ping.status);
+    const begins = this.#length === 0;
+    const moved = begins || ping.cell !== this.#cell;
+    const sinceMs = begins ? ping.ts : ping.ts - this.#ts;
+    let code = sinceMs * CODES + (moved ? MOVED : 0) + STATUSES.indexOf(ping.status);
     this.#reserve(9 + ping.cell.length);
-    for (; code > 0x7f; code = Math.floor(code / 0x80)) this.#bytes[this.#length++] = (code % 0x80) + 0x80;
+    for (; code > 0x7f; code = code > 0x7fff_ffff ? Math.floor(code / 0x80) : code >>> 7)
+      this.#bytes[this.#length++] = (code % 0x80) + 0x80;
     this.#bytes[this.#length++] = code;
     if (moved) {
       this.#bytes[this.#length++] = ping.cell.length;
       for (let i = 0; i < ping.cell.length; i++) this.#bytes[this.#length++] = ping.cell.charCodeAt(i);
     }
-    this.#newest = ping;
+    this.#note(ping);
+  }
+
+  #note({ ts, status, cell }: Ping): void {
+    this.#ts = ts;
+    this.#status = status;
+    // The same letters are not held twice.
+    if (cell !== this.#cell) this.#cell = cell;
   }
 
   #reserve(more: number): void {
@@ -120,4 +138,14 @@ export class PingLog {
     wider.set(this.#bytes.subarray(0, this.#length));
     this.#bytes = wider;
   }
+}
+
+function cellOf(bytes: Uint8Array, from: number, to: number): string {
+  let sum = 0;
+  for (let i = from; i < to; i++) sum = (Math.imul(sum, 31) + bytes[i]!) | 0;
+  const slot = sum & (known.length - 1);
+  const cell = known[slot]!;
+  let same = cell.length === to - from;
+  for (let i = from; same && i < to; i++) same = cell.charCodeAt(i - from) === bytes[i];
+  return same ? cell : (known[slot] = String.fromCharCode(...bytes.subarray(from, to)));
 }

@@ -38,6 +38,8 @@ const DEPTH_MAX = 3;
 /** After so many texts one looks whether they repeat; with a larger share of distinct ones, each is written. */
 const CHOICES_LOOK = 64;
 const CHOICES_SHARE = 0.75;
+/** So many kinds of objects are made by code of their own; whatever else comes, more slowly. */
+const MAKES_MAX = 256;
 /** A longer part of a text keeps the whole of it in memory. */
 const COPIED_CHARS = 12;
 
@@ -113,22 +115,19 @@ export function readColumn(reader: ByteReader): Column {
 
 function kindOf(values: readonly unknown[], depth: number): number {
   const first = values[0];
-  switch (typeof first) {
-    case 'string':
-      if (!values.every((value) => typeof value === 'string')) return PACKED;
-      if (values.every((value) => value === first)) return SAME;
-      return repeats(values as readonly string[]) ? CHOICES : TEXTS;
-    case 'number':
-      if (values.every(isInteger)) return values.every((value) => value === first) ? SAME : INTEGERS;
-      return values.every((value) => typeof value === 'number') ? NUMBERS : PACKED;
-    case 'boolean':
-      return values.every((value) => value === first) ? SAME : PACKED;
-    case 'object':
-      if (values.every(isListOfIntegers)) return LISTS;
-      return depth < DEPTH_MAX && values.every(isPlain) ? RECORDS : PACKED;
-    default:
-      return PACKED;
+  const same = (): boolean => values.every((value) => value === first);
+  if (typeof first === 'string') {
+    if (!values.every((value) => typeof value === 'string')) return PACKED;
+    if (same()) return SAME;
+    return repeats(values) ? CHOICES : TEXTS;
   }
+  if (typeof first === 'number') {
+    if (values.every(isInteger)) return same() ? SAME : INTEGERS;
+    return values.every((value) => typeof value === 'number') ? NUMBERS : PACKED;
+  }
+  if (typeof first === 'boolean') return same() ? SAME : PACKED;
+  if (values.length > 0 && values.every(isListOfIntegers)) return LISTS;
+  return depth < DEPTH_MAX && values.length > 0 && values.every(isPlain) ? RECORDS : PACKED;
 }
 
 function repeats(values: readonly string[]): boolean {
@@ -320,11 +319,12 @@ class ListColumn implements Column {
 }
 
 interface ReadShape {
-  readonly names: readonly string[];
   readonly columns: readonly Column[];
-  /** Copied for each: fields in their order, one shape in memory. */
-  readonly empty: Plain;
+  readonly make: Make;
 }
+
+/** Gives the next object of the columns of its fields. */
+type Make = (columns: readonly Column[]) => Plain;
 
 class RecordColumn implements Column {
   readonly #shapes: readonly ReadShape[];
@@ -344,22 +344,50 @@ class RecordColumn implements Column {
       this.#shape = this.#shapes[this.#runs.uint()]!;
       this.#left = this.#runs.uint() - 1;
     }
-    const { names, columns, empty } = this.#shape!;
-    const record = { ...empty };
-    for (let i = 0; i < names.length; i++) record[names[i]!] = columns[i]!.next();
-    return record;
+    const { columns, make } = this.#shape!;
+    return make(columns);
   }
 }
 
 function readShape(reader: ByteReader): ReadShape {
   const names: string[] = [];
   const columns: Column[] = [];
-  const empty: Plain = {};
   for (let left = reader.uint(); left > 0; left--) {
-    const name = reader.text();
-    names.push(name);
+    names.push(reader.text());
     columns.push(readColumn(reader));
-    empty[name] = undefined;
   }
-  return { names, columns, empty };
+  return { columns, make: makeOf(names) };
+}
+
+/** By the names of the fields, in JSON. */
+const makes = new Map<string, Make>();
+
+function makeOf(names: readonly string[]): Make {
+  const json = JSON.stringify(names);
+  let make = makes.get(json);
+  if (make === undefined) {
+    const known = makes.size < MAKES_MAX && !names.includes('__proto__');
+    make = known ? compiledMake(names) : plainMake(names);
+    if (known) makes.set(json, make);
+  }
+  return make;
+}
+
+/** A literal that names the fields: objects of one shape, made in a third of the time that fields set one by one take. */
+function compiledMake(names: readonly string[]): Make {
+  const fields = names.map((name, i) => `${JSON.stringify(name)}: columns[${i}].next()`);
+  // Whatever a name holds, it stands there as a text.
+  // eslint-disable-next-line @typescript-eslint/no-implied-eval
+  return new Function('columns', `return { ${fields.join(', ')} };`) as Make;
+}
+
+function plainMake(names: readonly string[]): Make {
+  return (columns) => {
+    const record: Plain = {};
+    for (const [i, name] of names.entries()) {
+      const value = columns[i]!.next();
+      Object.defineProperty(record, name, { value, enumerable: true, configurable: true, writable: true });
+    }
+    return record;
+  };
 }

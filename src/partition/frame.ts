@@ -53,15 +53,15 @@ export interface MailShare {
 /** An event frame as it is read: the events are made one after the other. */
 export interface OpenEventFrame extends Omit<EventFrame, 'events'> {
   readonly count: number;
-  /** The next event: to be asked for `count` times. */
-  next(): ActorEvent;
+  /** Gives the next event: to be called `count` times. */
+  readonly next: () => ActorEvent;
 }
 
 /** A share of a mail frame as it is read: the messages are made one after the other. */
 export interface OpenMailShare extends Omit<MailShare, 'messages'> {
   readonly count: number;
   /** Gives the parts of the next message: to be called `count` times. */
-  next<T>(take: (...message: MailMessage) => T): T;
+  readonly next: <T>(take: (...message: MailMessage) => T) => T;
 }
 
 const writer = new ByteWriter();

@@ -11,28 +11,25 @@ export interface Mergeable {
   combine?(into: unknown, from: unknown): unknown;
 }
 
-interface Slot {
-  readonly name: string;
-  readonly atMs: number;
-  body: unknown;
-}
+/** A message that others may still be merged into. */
+type Open = [...MailMessage];
 
 export class Outbox {
-  readonly #slots = new Map<ActorId, Slot[]>();
+  readonly #messages = new Map<ActorId, Open[]>();
   /** A merge has failed on the way: what is here cannot be relied on. */
   broken = false;
 
   get size(): number {
-    return this.#slots.size;
+    return this.#messages.size;
   }
 
   put(to: ActorId, name: string, atMs: number, body: unknown, receiver: Mergeable | undefined): void {
-    const slots = this.#slotsOf(to);
+    const open = this.#openTo(to);
     if (receiver?.combine !== undefined) {
-      for (const slot of slots) {
-        if (slot.atMs !== atMs || slot.name !== name) continue;
+      for (const message of open) {
+        if (message[2] !== atMs || message[1] !== name) continue;
         try {
-          slot.body = receiver.combine(slot.body, body);
+          message[3] = receiver.combine(message[3], body);
         } catch (error) {
           this.broken = true;
           throw error;
@@ -40,7 +37,7 @@ export class Outbox {
         return;
       }
     }
-    slots.push({ name, atMs, body });
+    open.push([to, name, atMs, body]);
   }
 
   /**
@@ -54,20 +51,18 @@ export class Outbox {
     body: unknown,
     merge: ((into: unknown, from: unknown) => { readonly body: unknown } | undefined) | undefined,
   ): void {
-    const slots = this.#slotsOf(to);
-    const slot =
-      merge === undefined ? undefined : slots.find((known) => known.atMs === atMs && known.name === name);
-    const merged = slot === undefined ? undefined : merge!(slot.body, body);
-    if (merged === undefined) slots.push({ name, atMs, body });
-    else slot!.body = merged.body;
+    const open = this.#openTo(to);
+    const same = merge === undefined ? undefined : open.find((one) => one[2] === atMs && one[1] === name);
+    const merged = same === undefined ? undefined : merge!(same[3], body);
+    if (merged === undefined) open.push([to, name, atMs, body]);
+    else same![3] = merged.body;
   }
 
   /** Takes all messages, in order of their first being said per actor. */
   take(): MailMessage[] {
     const messages: MailMessage[] = [];
-    for (const [to, slots] of this.#slots)
-      for (const { name, atMs, body } of slots) messages.push([to, name, atMs, body]);
-    this.#slots.clear();
+    for (const open of this.#messages.values()) for (const message of open) messages.push(message);
+    this.#messages.clear();
     return messages;
   }
 
@@ -83,9 +78,9 @@ export class Outbox {
     return mail;
   }
 
-  #slotsOf(to: ActorId): Slot[] {
-    let slots = this.#slots.get(to);
-    if (slots === undefined) this.#slots.set(to, (slots = []));
-    return slots;
+  #openTo(to: ActorId): Open[] {
+    let open = this.#messages.get(to);
+    if (open === undefined) this.#messages.set(to, (open = []));
+    return open;
   }
 }

@@ -21,8 +21,10 @@ export class TallyShape<Name extends string> {
     this.index = Object.fromEntries(names.map((name, i) => [name, i])) as Record<Name, number>;
   }
 
-  zero(): Tally {
-    return { n: new Array<number>(this.names.length).fill(0) };
+  /** @param last counters behind this one are 0 and left out */
+  zero(last?: Name): Tally {
+    const length = last === undefined ? this.names.length : this.index[last] + 1;
+    return { n: new Array<number>(length).fill(0) };
   }
 
   /** @example shape.of({ requests: 1, riders: 1 }) */

@@ -91,6 +91,13 @@ describe('columns', () => {
     expect(back['a']).toBe(1);
   });
 
+  it('objects of more kinds than are remembered, and names that are no names in a program', () => {
+    for (let i = 0; i < 600; i++) {
+      const strange = [{ [`"];throw ${i};//`]: i, 'a b': '\u2028', [`${i}\n`]: null }];
+      expect(throughColumn(strange)).toEqual(strange);
+    }
+  });
+
   it('each value is its own: who changes one changes no other', () => {
     const [first, second] = throughColumn([{ n: [1] }, { n: [1] }]) as [{ n: number[] }, { n: number[] }];
     first.n.push(2);
