@@ -114,22 +114,32 @@ export class ByteReader {
   readonly #bytes: Uint8Array;
   /** The same bytes, for what only a Buffer reads: made when it is asked for. */
   #buffer: Buffer | undefined;
-  #at = 0;
+  #at: number;
+  readonly #end: number;
 
-  constructor(bytes: Uint8Array) {
+  /** Reads all bytes, or those from a place up to another. */
+  constructor(bytes: Uint8Array, from = 0, to = bytes.length) {
     this.#bytes = bytes;
+    this.#at = from;
+    this.#end = to;
   }
 
   get done(): boolean {
-    return this.#at >= this.#bytes.length;
+    return this.#at >= this.#end;
   }
 
   uint(): number {
+    // Most are small.
+    const first = this.#bytes[this.#at]!;
+    if (first < 0x80 && this.#at < this.#end) {
+      this.#at++;
+      return first;
+    }
     let value = 0;
     let unit = 1;
     for (;;) {
       const byte = this.#bytes[this.#at++];
-      if (byte === undefined) throw new RangeError('the bytes end within a number');
+      if (byte === undefined || this.#at > this.#end) throw new RangeError('the bytes end within a number');
       value += (byte & 0x7f) * unit;
       if (byte < 0x80) return value;
       unit *= 0x80;
@@ -148,9 +158,9 @@ export class ByteReader {
   }
 
   /** So many bytes; without a number all that are left. */
-  raw(length = this.#bytes.length - this.#at): Uint8Array {
+  raw(length = this.#end - this.#at): Uint8Array {
     const end = this.#at + length;
-    if (end > this.#bytes.length) throw new RangeError('the bytes end within a value');
+    if (end > this.#end) throw new RangeError('the bytes end within a value');
     const value = this.#bytes.subarray(this.#at, end);
     this.#at = end;
     return value;
@@ -163,7 +173,7 @@ export class ByteReader {
   text(): string {
     const length = this.uint();
     const end = this.#at + length;
-    if (end > this.#bytes.length) throw new RangeError('the bytes end within a value');
+    if (end > this.#end) throw new RangeError('the bytes end within a value');
     const value = this.#asBuffer().toString('utf8', this.#at, end);
     this.#at = end;
     return value;

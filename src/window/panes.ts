@@ -5,102 +5,115 @@
  * Source for panes: Li, Maier, Tufte, Papadimos, Tucker: No pane, no gain, SIGMOD Record 2005.
  */
 import { ByteReader, ByteWriter } from '../core/bytes.js';
+import { PackedTallies } from './packed-tallies.js';
 import { addTally, copyTally, type Tally } from './tally.js';
 
-/** Written by all: nothing that they do waits for anything. What is packed stays, what is stored goes soon. */
-const packer = new ByteWriter();
+/** Written by all: nothing that they do waits for anything. */
 const writer = new ByteWriter();
+
+/** The sum of the panes in a window of some size. */
+interface RunningSum {
+  readonly size: number;
+  readonly tally: Tally;
+  /** Index of the first pane in the window. */
+  first: number;
+}
 
 export class Panes {
   readonly #paneMs: number;
-  /** Packed from when it was stored until it changes: most are closed and never do. */
-  readonly #byStart = new Map<number, Tally | Uint8Array>();
-  readonly #revisions = new Map<string, number>();
-  /** Running sums per window size, valid for windows that end at `#sumsEndMs`. Derived: never stored. */
-  #sums = new Map<number, Tally>();
-  #sumsEndMs = Number.NaN;
+  /** Start of each pane there is, in panes, oldest first. */
+  readonly #starts: number[] = [];
+  /** The older ones, from when they were stored until one of them changes: most are closed and never do. */
+  #packed = new PackedTallies();
+  /** The others. */
+  readonly #loose: Tally[] = [];
+  /** Undefined while nothing was ever revised: so it is for most. */
+  #revisions: Map<string, number> | undefined;
+  /** Running sums, of windows that end at `#sumsEnd`; none are kept that are not right. Derived: never stored. */
+  #sums: RunningSum[] = [];
+  #sumsEnd = 0;
+  /** Index of the first pane that is not in them yet. */
+  #entering = 0;
 
   constructor(paneMs: number) {
     this.#paneMs = paneMs;
   }
 
-  get size(): number {
-    return this.#byStart.size;
-  }
-
   get(startMs: number): Tally | undefined {
-    const pane = this.#byStart.get(startMs);
-    return pane instanceof Uint8Array ? unpackTally(pane) : pane;
+    const index = this.#find(startMs);
+    return index === undefined ? undefined : this.#at(index);
   }
 
   /** Panes by their start, oldest first. */
   list(): [startMs: number, tally: Tally][] {
-    return [...this.#byStart.keys()].sort((a, b) => a - b).map((startMs) => [startMs, this.get(startMs)!]);
+    return this.#starts.map((start, i) => [start * this.#paneMs, this.#at(i)]);
   }
 
   /** Adds to the pane that starts at a time. */
   add(startMs: number, tally: Tally): void {
-    const pane = this.get(startMs);
-    this.#byStart.set(startMs, pane === undefined ? copyTally(tally) : addTally(pane, tally));
-    if (startMs < this.#sumsEndMs) this.#sumsEndMs = Number.NaN;
-  }
-
-  /** The tally of the window of a size that ends at a time. Not to be changed: it may be the running sum itself. */
-  windowEnding(endMs: number, sizeMs: number): Tally | undefined {
-    if (sizeMs === this.#paneMs) return this.get(endMs - sizeMs);
-    if (endMs !== this.#sumsEndMs) return this.sumOf(endMs, sizeMs);
-    return this.#sums.get(sizeMs);
+    const start = startMs / this.#paneMs;
+    const index = this.#firstFrom(start);
+    this.#loosen(index);
+    const at = index - this.#packed.length;
+    if (this.#starts[index] === start) {
+      addTally(this.#loose[at]!, tally);
+    } else {
+      this.#starts.splice(index, 0, start);
+      this.#loose.splice(at, 0, copyTally(tally));
+    }
+    if (start < this.#sumsEnd) this.#sums = [];
   }
 
   /**
-   * Moves the running sums to windows that end at a time.
-   * @param entering the pane that ends then
+   * The tally of the window of a size that ends at a time; undefined when no pane is in it. Not to be changed: it may be
+   * the running sum itself.
    */
-  slideTo(endMs: number, sizesMs: readonly number[], entering = this.get(endMs - this.#paneMs)): void {
-    if (this.#sumsEndMs === endMs) return;
-    const byOne = this.#sumsEndMs === endMs - this.#paneMs;
-    for (const sizeMs of sizesMs) {
-      if (sizeMs === this.#paneMs) continue;
-      const sum = this.#sums.get(sizeMs);
-      if (!byOne || sum === undefined) {
-        this.#sums.set(sizeMs, this.sumOf(endMs, sizeMs));
-        continue;
-      }
-      const leaving = this.get(endMs - this.#paneMs - sizeMs);
-      if (entering !== undefined) addTally(sum, entering);
-      if (leaving !== undefined) addTally(sum, leaving, -1);
+  windowEnding(endMs: number, sizeMs: number): Tally | undefined {
+    if (sizeMs === this.#paneMs) return this.get(endMs - sizeMs);
+    const size = sizeMs / this.#paneMs;
+    const sum = endMs / this.#paneMs === this.#sumsEnd && this.#sums.find((each) => each.size === size);
+    if (!sum) return this.sumOf(endMs, sizeMs);
+    return sum.first < this.#entering ? sum.tally : undefined;
+  }
+
+  /** Moves the running sums to windows that end at a time, which is not before where they are. */
+  slideTo(endMs: number, sizesMs: readonly number[]): void {
+    const end = endMs / this.#paneMs;
+    if (this.#sums.length === 0 || end < this.#sumsEnd) this.#beginSums(end, sizesMs);
+    const starts = this.#starts;
+    for (; starts[this.#entering]! < end; this.#entering++) {
+      const pane = this.#at(this.#entering);
+      for (const { tally } of this.#sums) addTally(tally, pane);
     }
-    this.#sumsEndMs = endMs;
+    for (const sum of this.#sums) {
+      const from = end - sum.size;
+      for (; starts[sum.first]! < from; sum.first++) this.#addTo(sum.tally, sum.first, -1);
+    }
+    this.#sumsEnd = end;
   }
 
   /** The window's sum from its panes, without the running sums. */
   sumOf(endMs: number, sizeMs: number): Tally {
-    const sum: Tally = { n: [] };
-    for (let startMs = endMs - sizeMs; startMs < endMs; startMs += this.#paneMs) {
-      const pane = this.get(startMs);
-      if (pane !== undefined) addTally(sum, pane);
-    }
-    return sum;
+    const end = endMs / this.#paneMs;
+    return this.#sumFrom(this.#firstFrom(end - sizeMs / this.#paneMs), this.#firstFrom(end));
   }
 
   /** Start of the earliest pane at or after a time. */
   earliestFrom(startMs: number): number | undefined {
-    let earliest: number | undefined;
-    for (const start of this.#byStart.keys()) {
-      if (start >= startMs && (earliest === undefined || start < earliest)) earliest = start;
-    }
-    return earliest;
+    const start = this.#starts[this.#firstFrom(startMs / this.#paneMs)];
+    return start === undefined ? undefined : start * this.#paneMs;
   }
 
   /** True when any pane starts in [from, to). */
   anyIn(fromMs: number, toMs: number): boolean {
-    for (const start of this.#byStart.keys()) if (start >= fromMs && start < toMs) return true;
-    return false;
+    const last = this.#firstFrom(toMs / this.#paneMs) - 1;
+    return last >= 0 && this.#starts[last]! * this.#paneMs >= fromMs;
   }
 
   /** The next revision of a window that was final before. */
   revise(sizeMs: number, endMs: number): number {
     const key = `${sizeMs / this.#paneMs}:${endMs / this.#paneMs}`;
+    this.#revisions ??= new Map();
     const revision = (this.#revisions.get(key) ?? 0) + 1;
     this.#revisions.set(key, revision);
     return revision;
@@ -108,21 +121,26 @@ export class Panes {
 
   /** Drops panes that start before a time, and revisions of windows that ended before it. */
   prune(beforeMs: number): void {
-    for (const start of this.#byStart.keys()) if (start < beforeMs) this.#byStart.delete(start);
-    if (this.#revisions.size === 0) return;
+    for (let left = this.#firstFrom(beforeMs / this.#paneMs); left > 0; left--) this.#dropFirst();
+    if (this.#revisions === undefined) return;
     for (const key of this.#revisions.keys()) {
       if (Number(key.slice(key.indexOf(':') + 1)) * this.#paneMs < beforeMs) this.#revisions.delete(key);
     }
   }
 
-  /** All of it as bytes: panes, oldest first as they came, then revisions above 0. */
+  /** All of it as bytes: each start as what it is after the one before it, the panes, then revisions above 0. */
   store(): Uint8Array {
-    for (const [start, pane] of this.#byStart)
-      if (!(pane instanceof Uint8Array)) this.#byStart.set(start, packTally(pane));
-    writer.uint(this.#byStart.size);
-    for (const [start, packed] of this.#byStart)
-      writer.uint(start / this.#paneMs).bytes(packed as Uint8Array);
-    for (const [key, revision] of this.#revisions) {
+    for (const tally of this.#loose) this.#packed.push(tally);
+    this.#loose.length = 0;
+    // Whoever wrote before may have been broken off.
+    writer.clear();
+    this.#packed.writeTo(writer);
+    let before = 0;
+    for (const start of this.#starts) {
+      writer.uint(start - before);
+      before = start;
+    }
+    for (const [key, revision] of this.#revisions ?? []) {
       const [size, end] = key.split(':').map(Number) as [number, number];
       writer.uint(size).uint(end).uint(revision);
     }
@@ -131,7 +149,7 @@ export class Panes {
 
   /** Revisions above 0: size in panes, end in panes, revision. */
   revisions(): [size: number, end: number, revision: number][] {
-    return [...this.#revisions].map(([key, revision]) => {
+    return [...(this.#revisions ?? [])].map(([key, revision]) => {
       const [size, end] = key.split(':').map(Number) as [number, number];
       return [size, end, revision];
     });
@@ -139,36 +157,78 @@ export class Panes {
 
   static from(stored: Uint8Array, paneMs: number): Panes {
     const panes = new Panes(paneMs);
-    // One piece of memory for all of them.
-    const reader = new ByteReader(new Uint8Array(stored));
-    for (let count = reader.uint(); count > 0; count--) {
-      const startMs = reader.uint() * paneMs;
-      panes.#byStart.set(startMs, reader.bytes());
-    }
+    const reader = new ByteReader(stored);
+    panes.#packed = PackedTallies.readFrom(reader);
+    let start = 0;
+    for (let left = panes.#packed.length; left > 0; left--) panes.#starts.push((start += reader.uint()));
     while (!reader.done) {
       const key = `${reader.uint()}:${reader.uint()}`;
-      panes.#revisions.set(key, reader.uint());
+      (panes.#revisions ??= new Map()).set(key, reader.uint());
     }
     return panes;
   }
-}
 
-/** A tally's counters, those at its end that are 0 left out; then its sketch. */
-function packTally({ n, q = [] }: Tally): Uint8Array {
-  let length = n.length;
-  while (length > 0 && n[length - 1] === 0) length--;
-  packer.uint(length);
-  for (let i = 0; i < length; i++) packer.int(n[i]!);
-  for (const value of q) packer.int(value);
-  return packer.take();
-}
+  #beginSums(end: number, sizesMs: readonly number[]): void {
+    this.#sums = [];
+    this.#entering = this.#firstFrom(end);
+    for (const sizeMs of sizesMs) {
+      const size = sizeMs / this.#paneMs;
+      if (size === 1) continue;
+      const first = this.#firstFrom(end - size);
+      this.#sums.push({ size, tally: this.#sumFrom(first, this.#entering), first });
+    }
+  }
 
-function unpackTally(packed: Uint8Array): Tally {
-  const reader = new ByteReader(packed);
-  const n: number[] = [];
-  for (let count = reader.uint(); count > 0; count--) n.push(reader.int());
-  if (reader.done) return { n };
-  const q: number[] = [];
-  while (!reader.done) q.push(reader.int());
-  return { n, q };
+  #dropFirst(): void {
+    this.#starts.shift();
+    if (this.#packed.length > 0) this.#packed.shift();
+    else this.#loose.shift();
+    if (this.#sums.some(({ first }) => first === 0)) this.#sums = [];
+    for (const sum of this.#sums) sum.first--;
+    this.#entering--;
+  }
+
+  /** Index of the first pane that starts at or after a time, in panes; one behind the last when none does. */
+  #firstFrom(start: number): number {
+    const starts = this.#starts;
+    let low = 0;
+    let high = starts.length;
+    // Most often it is asked for the newest, or whether there are old ones.
+    if (high === 0 || starts[high - 1]! < start) return high;
+    if (starts[0]! >= start) return 0;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (starts[middle]! < start) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  #find(startMs: number): number | undefined {
+    const start = startMs / this.#paneMs;
+    const index = this.#firstFrom(start);
+    return this.#starts[index] === start ? index : undefined;
+  }
+
+  #at(index: number): Tally {
+    const packed = this.#packed.length;
+    return index < packed ? this.#packed.at(index) : this.#loose[index - packed]!;
+  }
+
+  #sumFrom(first: number, end: number): Tally {
+    const sum: Tally = { n: [] };
+    for (let i = first; i < end; i++) this.#addTo(sum, i, 1);
+    return sum;
+  }
+
+  #addTo(into: Tally, index: number, factor: 1 | -1): void {
+    const packed = this.#packed.length;
+    if (index < packed) this.#packed.addTo(into, index, factor);
+    else addTally(into, this.#loose[index - packed]!, factor);
+  }
+
+  /** Makes all panes from an index on such as may be changed: the newest ones, but for late data. */
+  #loosen(index: number): void {
+    while (this.#packed.length > index) this.#loose.unshift(this.#packed.pop());
+  }
 }

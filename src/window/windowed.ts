@@ -53,7 +53,7 @@ export function windowed(spec: WindowedSpec): Behaviour {
     const { panes } = state;
     const pane = panes.get(endMs - paneMs);
     if (pane !== undefined && !isZeroTally(pane)) spec.onPane?.(ctx, endMs - paneMs, pane, false);
-    panes.slideTo(endMs, windowsMs, pane);
+    panes.slideTo(endMs, windowsMs);
     const find = (sizeMs: number): Tally | undefined =>
       sizeMs === paneMs ? pane : panes.windowEnding(endMs, sizeMs);
     const closed: ClosedWindow[] = [];

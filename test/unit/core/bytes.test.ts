@@ -38,6 +38,16 @@ describe('bytes', () => {
     expect(new ByteReader(first).text()).toBe('first');
   });
 
+  it('a part is read as if there were nothing around it', () => {
+    const parts = ['a', 'bc'].map((text) => new ByteWriter().text(text).uint(300).take());
+    const all = new Uint8Array(Buffer.concat(parts));
+    const reader = new ByteReader(all, 0, parts[0]!.length);
+    expect([reader.text(), reader.uint(), reader.done]).toEqual(['a', 300, true]);
+    expect(() => reader.uint()).toThrow(RangeError);
+    expect(() => new ByteReader(all, 2, 3).uint()).toThrow(RangeError);
+    expect(new ByteReader(all, parts[0]!.length).raw()).toEqual(parts[1]);
+  });
+
   it('bytes that end too early are an error, not a value', () => {
     expect(() => new ByteReader(new Uint8Array([0x80])).uint()).toThrow(RangeError);
     expect(() => new ByteReader(new Uint8Array([5, 1, 2])).bytes()).toThrow(RangeError);

@@ -115,9 +115,10 @@ describe('Panes', () => {
     { weight: 3, arbitrary: fc.record({ add: tally, pane: fc.nat(12) }) },
     { weight: 3, arbitrary: fc.record({ slideBy: fc.constantFrom(1, 1, 1, 2, 4) }) },
     { weight: 1, arbitrary: fc.constant('store' as const) },
+    { weight: 1, arbitrary: fc.record({ pruneBehind: fc.nat(8) }) },
   );
 
-  it('running sums are the sums of their panes, whatever is added, slid and stored in between', () => {
+  it('running sums are the sums of their panes, whatever is added, slid, pruned and stored in between', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
         let panes = new Panes(PANE);
@@ -130,6 +131,10 @@ describe('Panes', () => {
             const startMs = what.pane * PANE;
             panes.add(startMs, what.add);
             model.set(startMs, addTally(model.get(startMs) ?? { n: [] }, what.add));
+          } else if ('pruneBehind' in what) {
+            const beforeMs = endMs - what.pruneBehind * PANE;
+            panes.prune(beforeMs);
+            for (const startMs of model.keys()) if (startMs < beforeMs) model.delete(startMs);
           } else {
             endMs += what.slideBy * PANE;
             panes.slideTo(endMs, sizesMs);
@@ -141,6 +146,9 @@ describe('Panes', () => {
             expect(plain(panes.windowEnding(endMs, sizeMs) ?? { n: [] })).toEqual(plain(expected));
             expect(plain(panes.sumOf(endMs, sizeMs))).toEqual(plain(expected));
           }
+          expect(panes.list().map(([startMs, pane]) => [startMs, plain(pane)])).toEqual(
+            [...model].sort(([a], [b]) => a - b).map(([startMs, pane]) => [startMs, plain(pane)]),
+          );
         }
       }),
       { numRuns: 300 },
