@@ -163,7 +163,7 @@ class Replay {
       for (const { blocks } of frames) {
         const afterMs = this.#afterMs;
         for (const block of blocks) {
-          const [, level] = block;
+          const { level } = block.kind;
           const count = countRows(block, afterMs);
           this.#rows.set(level, (this.#rows.get(level) ?? 0) + count);
           this.#rowCount += count;

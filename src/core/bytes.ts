@@ -8,18 +8,26 @@
 const SLAB_BYTES = 32 * 1024;
 /** A shorter text's number of bytes is one byte too. */
 const SHORT_CHARS = 40;
+/** Up to here a number with three decimals is exact, and so is what is written of it. */
+const SHORT_NUMBER_MAX = 2 ** 49;
 
 /**
  * One is kept and used again and again: `take` gives what was written since the last time. What it gives is never written
  * over; values that were taken one after the other share their memory, so those that stay for long have a writer apart.
  */
 export class ByteWriter {
+  readonly #slabBytes: number;
   #bytes = new Uint8Array(0);
   /** The same memory. */
   #buffer = Buffer.alloc(0);
   /** Where what is being written begins, and where it ends. */
   #start = 0;
   #length = 0;
+
+  /** @param slabBytes less for one that writes little, and is not kept */
+  constructor(slabBytes = SLAB_BYTES) {
+    this.#slabBytes = slabBytes;
+  }
 
   /** An integer from 0 to 2^53 - 1. */
   uint(value: number): this {
@@ -44,6 +52,19 @@ export class ByteWriter {
     this.#buffer.writeDoubleLE(value, this.#length);
     this.#length += 8;
     return this;
+  }
+
+  /**
+   * A number of any kind, in fewer bytes when it is an integer, or has three decimals at most. Its last two bits tell
+   * which: 0 and 2 an integer, up from 0 and down from -1, 1 thousandths, zigzagged, 3 a double behind it. -0 becomes 0.
+   */
+  number(value: number): this {
+    if (Number.isInteger(value) && Math.abs(value) <= SHORT_NUMBER_MAX)
+      return this.uint(value < 0 ? -4 * value - 2 : 4 * value);
+    const thousandths = Math.round(value * 1000);
+    if (thousandths / 1000 === value && Math.abs(thousandths) <= SHORT_NUMBER_MAX)
+      return this.uint(thousandths < 0 ? -8 * thousandths - 3 : 8 * thousandths + 1);
+    return this.uint(3).float(value);
   }
 
   /** Bytes without their number: for the last of a record. */
@@ -101,7 +122,7 @@ export class ByteWriter {
   #reserve(more: number): void {
     if (this.#length + more <= this.#bytes.length) return;
     const begun = this.#bytes.subarray(this.#start, this.#length);
-    this.#bytes = new Uint8Array(Math.max(SLAB_BYTES, 2 * begun.length + more));
+    this.#bytes = new Uint8Array(Math.max(this.#slabBytes, 2 * begun.length + more));
     this.#buffer = Buffer.from(this.#bytes.buffer);
     this.#bytes.set(begun);
     this.#start = 0;
@@ -155,6 +176,22 @@ export class ByteReader {
     const value = this.#asBuffer().readDoubleLE(this.#at);
     this.#at += 8;
     return value;
+  }
+
+  number(): number {
+    const value = this.uint();
+    switch (value % 4) {
+      case 0:
+        return value / 4;
+      case 1: {
+        const zigzag = (value - 1) / 4;
+        return (zigzag % 2 === 0 ? zigzag / 2 : -(zigzag + 1) / 2) / 1000;
+      }
+      case 2:
+        return -(value + 2) / 4;
+      default:
+        return this.float();
+    }
   }
 
   /** So many bytes; without a number all that are left. */

@@ -5,9 +5,9 @@
 import { Packr } from 'msgpackr';
 import type { Row } from '../actor/row.js';
 import { GroundswellError } from '../core/errors.js';
-import { rowsOf, splitBlock, type RowBlock } from './row-block.js';
+import { RowBlock, rowsOf, splitBlock, type RowKind } from './row-block.js';
 
-export const OUTPUT_FORMAT = 1;
+export const OUTPUT_FORMAT = 2;
 
 /** Something for a side subject: `late.<type>`, `dead.<type>`. */
 export interface SideOutput {
@@ -42,6 +42,23 @@ export interface Output {
   readonly shown: readonly ShownBlock[];
 }
 
+/** A block as it is written: what its rows share, how many they are, when the first of them ended, and their bytes. */
+type StoredBlock = [
+  region: string,
+  level: string,
+  window: string,
+  lengthMs: number,
+  names: readonly string[],
+  model: string | null,
+  hasChildren: boolean,
+  rev: number,
+  final: boolean,
+  expected: number,
+  count: number,
+  firstEndMs: number,
+  rows: Uint8Array,
+];
+
 /** An output frame as it is read. */
 export interface OutputFrame extends Output {
   /** Stands in the last frame of a commit only: who has read it has read all rows before it. */
@@ -55,13 +72,13 @@ const packr = new Packr({ useRecords: true, moreTypes: false });
 /** @throws GroundswellError GS_FRAME_TOO_LARGE when a single row or side output is over the limit */
 export function encodeOutput(output: Output, frameBytesMax: number): Uint8Array[] {
   const { blocks, sides, shown, progress } = output;
-  const whole = packr.pack([OUTPUT_FORMAT, progress, blocks, sides, shown]);
+  const whole = packr.pack([OUTPUT_FORMAT, progress, blocks.map(storedBlock), sides, shown]);
   if (whole.byteLength <= frameBytesMax) return [whole];
   const halves = halvesOf(output);
   if (halves === undefined) {
     const block = blocks[0];
     const what = block
-      ? `row ${block[1]}/${block[8][0] ?? ''}`
+      ? `row ${block.kind.level}/${block.keys[0] ?? ''}`
       : `side output ${sides[0]?.kind ?? ''}.${sides[0]?.type ?? ''}`;
     throw new GroundswellError(
       'GS_FRAME_TOO_LARGE',
@@ -103,7 +120,7 @@ function halvesOf({ blocks, sides, shown }: Part): [Part, Part] | undefined {
     return [part(0, half), part(half)];
   }
   const [block] = blocks;
-  if (block !== undefined && block[8].length > 1) {
+  if (block !== undefined && block.count > 1) {
     const [first, second] = splitBlock(block);
     return [
       { ...NOTHING, blocks: [first] },
@@ -123,17 +140,19 @@ function halvesOf({ blocks, sides, shown }: Part): [Part, Part] | undefined {
   return undefined;
 }
 
+/** Rows are read when they are asked for: many who read a frame want to know its progress only. */
 export function decodeOutput(bytes: Uint8Array): OutputFrame {
-  const [format, progress, blocks, sides, shown] = packr.unpack(bytes) as [
+  const [format, progress, stored, sides, shown] = packr.unpack(bytes) as [
     number,
     Progress | null,
-    RowBlock[],
+    StoredBlock[],
     SideOutput[],
     ShownBlock[],
   ];
   if (format !== OUTPUT_FORMAT) {
     throw new RangeError(`output format ${format} is not known here (expected ${OUTPUT_FORMAT})`);
   }
+  const blocks = stored.map(blockOf);
   return {
     progress,
     blocks,
@@ -143,4 +162,29 @@ export function decodeOutput(bytes: Uint8Array): OutputFrame {
       return rowsOf(blocks);
     },
   };
+}
+
+function storedBlock({ kind, count, firstEndMs, bytes }: RowBlock): StoredBlock {
+  const { region, level, window, lengthMs, names, model, hasChildren, rev, final, expected } = kind;
+  return [
+    region,
+    level,
+    window,
+    lengthMs,
+    names,
+    model,
+    hasChildren,
+    rev,
+    final,
+    expected,
+    count,
+    firstEndMs,
+    bytes,
+  ];
+}
+
+function blockOf(stored: StoredBlock): RowBlock {
+  const [region, level, window, lengthMs, names, model, hasChildren, rev, final, expected] = stored;
+  const kind: RowKind = { region, level, window, lengthMs, names, model, hasChildren, rev, final, expected };
+  return new RowBlock(kind, stored[10], stored[11], stored[12]);
 }

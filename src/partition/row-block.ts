@@ -1,39 +1,108 @@
 /**
- * Rows in columns: what rows of a kind have in common (level, window, names of features, model) is written once, the
- * rest is a list of keys and a flat list of numbers. A day of a city is millions of rows, each written and read
- * more than once; as objects they cost several times as much as computing them.
+ * Rows in blocks: what rows of a kind have in common (level, window, names of features, model) is written once, the rest
+ * is bytes, a row behind the other, from when a row is emitted until somebody reads it. A day of a city is millions of
+ * rows, each written and read more than once; as objects they cost several times as much as computing them.
  */
 import type { Row } from '../actor/row.js';
+import { ByteReader, ByteWriter } from '../core/bytes.js';
 
-/** Rows of one kind; row i has `keys[i]` and the i-th group of `stride(block)` numbers. */
-export type RowBlock = [
-  region: string,
-  level: string,
-  window: string,
-  lengthMs: number,
+/** What the rows of a block share. */
+export interface RowKind {
+  readonly region: string;
+  readonly level: string;
+  readonly window: string;
+  readonly lengthMs: number;
   /** Names of the features, in order. */
-  names: string[],
+  readonly names: readonly string[];
   /** Of the rows' surge; null when they have none. */
-  model: string | null,
-  hasChildren: boolean,
-  /** What `end` and `watermark` are counted from: event time, ms. */
-  baseMs: number,
-  keys: string[],
-  /** Per row: end, rev, final, watermark, expected, reported, children?, multiplier?, raw?, features… */
-  numbers: number[],
-];
+  readonly model: string | null;
+  readonly hasChildren: boolean;
+  readonly rev: number;
+  readonly final: boolean;
+  /** Partitions that rows wait for. */
+  readonly expected: number;
+}
 
+/** Numbers of a row that every kind has. */
 const FIXED = 6;
+/** Which of a row's times and reports are others than those of the row before it. */
+const OTHER_END = 1;
+const OTHER_WATERMARK = 2;
+const OTHER_REPORTED = 4;
+/** Room that a block begins with. */
+const BLOCK_BYTES = 1024;
 
 /** Numbers per row. */
-export function stride([, , , , names, model, hasChildren]: RowBlock): number {
+export function stride({
+  names,
+  model,
+  hasChildren,
+}: Pick<RowKind, 'names' | 'model' | 'hasChildren'>): number {
   return FIXED + (hasChildren ? 1 : 0) + (model === null ? 0 : 2) + names.length;
+}
+
+/** Rows of one kind; row i has `keys[i]` and the i-th group of `stride(kind)` numbers. */
+export class RowBlock {
+  readonly kind: RowKind;
+  /** How many rows. */
+  readonly count: number;
+  /** End of the window that ended first: event time, ms. */
+  readonly firstEndMs: number;
+  readonly bytes: Uint8Array;
+  #columns: { readonly keys: readonly string[]; readonly numbers: Float64Array } | undefined;
+
+  constructor(kind: RowKind, count: number, firstEndMs: number, bytes: Uint8Array) {
+    this.kind = kind;
+    this.count = count;
+    this.firstEndMs = firstEndMs;
+    this.bytes = bytes;
+  }
+
+  /** @throws RangeError when the bytes are not those of so many rows */
+  get keys(): readonly string[] {
+    return (this.#columns ??= this.#read()).keys;
+  }
+
+  /**
+   * Per row: end, rev, final, watermark, expected, reported, children?, multiplier?, raw?, features…
+   * @throws RangeError when the bytes are not those of so many rows
+   */
+  get numbers(): Float64Array {
+    return (this.#columns ??= this.#read()).numbers;
+  }
+
+  #read(): { keys: string[]; numbers: Float64Array } {
+    const { kind, count, bytes } = this;
+    const step = stride(kind);
+    // A row takes more than a byte: memory is not taken for what cannot be there.
+    if (count > bytes.length) throw new RangeError(`${bytes.length} bytes cannot hold ${count} rows`);
+    const reader = new ByteReader(bytes);
+    const keys: string[] = [];
+    const numbers = new Float64Array(count * step);
+    let [end, watermark, reported] = [0, 0, 0];
+    for (let at = 0; at < numbers.length;) {
+      keys.push(reader.text());
+      const other = reader.uint();
+      if ((other & OTHER_END) !== 0) end = reader.number();
+      if ((other & OTHER_WATERMARK) !== 0) watermark = reader.number();
+      if ((other & OTHER_REPORTED) !== 0) reported = reader.number();
+      numbers[at++] = end;
+      numbers[at++] = kind.rev;
+      numbers[at++] = kind.final ? 1 : 0;
+      numbers[at++] = watermark;
+      numbers[at++] = kind.expected;
+      numbers[at++] = reported;
+      for (let left = step - FIXED; left > 0; left--) numbers[at++] = reader.number();
+    }
+    if (!reader.done) throw new RangeError(`a block holds more than its ${count} rows`);
+    return { keys, numbers };
+  }
 }
 
 /** Rows as they are emitted, put in blocks at once: the objects can go. */
 export class RowBlocks {
   /** Blocks by window: a few for each, and no name need be made of all that they have in common. */
-  #byWindow = new Map<string, RowBlock[]>();
+  #byWindow = new Map<string, OpenBlock[]>();
   #count = 0;
 
   get count(): number {
@@ -43,120 +112,207 @@ export class RowBlocks {
   add(row: Row): void {
     let blocks = this.#byWindow.get(row.window);
     if (blocks === undefined) this.#byWindow.set(row.window, (blocks = []));
-    let block = blocks.find((known) => fits(known, row));
-    if (block === undefined) blocks.push((block = blockFor(row)));
-    append(block, row);
+    this.#put(blocks, row);
     this.#count++;
+  }
+
+  #put(blocks: OpenBlock[], row: Row): void {
+    for (const block of blocks) if (block.add(row)) return;
+    const block = new OpenBlock(kindOf(row));
+    block.add(row);
+    blocks.push(block);
   }
 
   take(): RowBlock[] {
     // Revisions of one window stand in different blocks: the older ones come first.
-    const blocks = [...this.#byWindow.values()].flat().sort((a, b) => revisionOf(a) - revisionOf(b));
+    const blocks = [...this.#byWindow.values()].flat().sort((a, b) => a.kind.rev - b.kind.rev);
     this.#byWindow = new Map();
     this.#count = 0;
-    return blocks;
+    return blocks.map((block) => block.close());
   }
 }
 
-/** All rows of a block have the revision of its first. */
-function revisionOf([, , , , , , , , , numbers]: RowBlock): number {
-  return numbers[1] ?? 0;
-}
-
-function blockFor({ region, level, window, start, end, features, surge, completeness }: Row): RowBlock {
-  const hasChildren = completeness.children !== undefined;
-  const names = Object.keys(features);
-  return [region, level, window, end - start, names, surge?.model ?? null, hasChildren, end, [], []];
-}
-
-function fits(block: RowBlock, row: Row): boolean {
-  const [region, level, , lengthMs, names, model, hasChildren] = block;
-  if (row.level !== level || row.rev !== revisionOf(block)) return false;
-  if ((row.surge?.model ?? null) !== model) return false;
-  if (row.end - row.start !== lengthMs || row.region !== region) return false;
-  if ((row.completeness.children !== undefined) !== hasChildren) return false;
-  let i = 0;
-  for (const name in row.features) if (names[i++] !== name) return false;
-  return i === names.length;
-}
-
-function append([, , , , names, , hasChildren, baseMs, keys, numbers]: RowBlock, row: Row): void {
-  const { key, end, rev, final, watermark, surge, completeness, features } = row;
-  keys.push(key);
-  numbers.push(
-    end - baseMs,
+function kindOf({
+  region,
+  level,
+  window,
+  start,
+  end,
+  rev,
+  final,
+  features,
+  surge,
+  completeness,
+}: Row): RowKind {
+  const { children, expected } = completeness;
+  const names: string[] = [];
+  for (const name in features) names.push(name);
+  return {
+    region,
+    level,
+    window,
+    lengthMs: end - start,
+    names,
+    model: surge?.model ?? null,
+    hasChildren: children !== undefined,
     rev,
-    final ? 1 : 0,
-    watermark - baseMs,
-    completeness.expected,
-    completeness.reported,
-  );
-  if (hasChildren) numbers.push(completeness.children!);
-  if (surge !== undefined) numbers.push(surge.multiplier, surge.raw);
-  for (const name of names) numbers.push(features[name]!);
+    final,
+    expected,
+  };
+}
+
+/** Of the row that is being added: what is no number fails here, before anything is written. */
+let values = new Float64Array(64);
+
+/** A block that takes rows. */
+class OpenBlock {
+  readonly kind: RowKind;
+  readonly #writer = new ByteWriter(BLOCK_BYTES);
+  #count = 0;
+  #firstEndMs = Number.POSITIVE_INFINITY;
+  /** Of the row before. */
+  #end = 0;
+  #watermark = 0;
+  #reported = 0;
+
+  constructor(kind: RowKind) {
+    this.kind = kind;
+  }
+
+  /** Takes a row, unless it is of another kind. */
+  add(row: Row): boolean {
+    const { kind } = this;
+    const { level, rev, final, end, surge, completeness, features } = row;
+    const { children, expected } = completeness;
+    if (level !== kind.level || rev !== kind.rev || final !== kind.final || expected !== kind.expected)
+      return false;
+    if ((surge === undefined ? null : surge.model) !== kind.model) return false;
+    if (end - row.start !== kind.lengthMs || row.region !== kind.region) return false;
+    if ((children !== undefined) !== kind.hasChildren) return false;
+    const { names } = kind;
+    if (names.length + FIXED > values.length) values = new Float64Array(names.length + FIXED);
+    let at = 0;
+    values[at++] = end;
+    if (children !== undefined) values[at++] = children;
+    if (surge !== undefined) {
+      values[at++] = surge.multiplier;
+      values[at++] = surge.raw;
+    }
+    let i = 0;
+    for (const name in features) {
+      if (names[i++] !== name) return false;
+      values[at++] = features[name]!;
+    }
+    if (i !== names.length) return false;
+    this.#write(row.key, values[0]!, row.watermark, completeness.reported, values, 1, at);
+    return true;
+  }
+
+  /** Takes rows of another block of its kind. */
+  addFrom({ keys, numbers }: RowBlock, from: number, to: number): void {
+    const step = stride(this.kind);
+    for (let row = from; row < to; row++) {
+      const at = row * step;
+      const [end, watermark, reported] = [numbers[at]!, numbers[at + 3]!, numbers[at + 5]!];
+      this.#write(keys[row]!, end, watermark, reported, numbers, at + FIXED, at + step);
+    }
+  }
+
+  close(): RowBlock {
+    return new RowBlock(this.kind, this.#count, this.#firstEndMs, this.#writer.take());
+  }
+
+  /** @param rest what follows what every kind has: from a place up to another */
+  #write(
+    key: string,
+    end: number,
+    watermark: number,
+    reported: number,
+    rest: Float64Array,
+    from: number,
+    to: number,
+  ): void {
+    const writer = this.#writer;
+    writer
+      .text(key)
+      .uint(
+        (end === this.#end ? 0 : OTHER_END) |
+          (watermark === this.#watermark ? 0 : OTHER_WATERMARK) |
+          (reported === this.#reported ? 0 : OTHER_REPORTED),
+      );
+    if (end !== this.#end) writer.number((this.#end = end));
+    if (watermark !== this.#watermark) writer.number((this.#watermark = watermark));
+    if (reported !== this.#reported) writer.number((this.#reported = reported));
+    for (let i = from; i < to; i++) writer.number(rest[i]!);
+    this.#count++;
+    if (end < this.#firstEndMs) this.#firstEndMs = end;
+  }
 }
 
 /** How many rows of a block have a window that ended after a time. */
 export function countRows(block: RowBlock, afterMs: number): number {
-  const [, , , , , , , baseMs, keys, numbers] = block;
-  const step = stride(block);
+  if (block.firstEndMs > afterMs) return block.count;
+  const { numbers, kind } = block;
+  const step = stride(kind);
   let count = 0;
-  for (let i = 0; i < keys.length; i++) if (baseMs + numbers[i * step]! > afterMs) count++;
+  for (let at = 0; at < numbers.length; at += step) if (numbers[at]! > afterMs) count++;
   return count;
 }
 
 /** A block in two halves. */
 export function splitBlock(block: RowBlock): [RowBlock, RowBlock] {
-  const keys = block[8];
-  const half = Math.ceil(keys.length / 2);
-  const at = half * stride(block);
-  const part = (
-    from: number,
-    to: number | undefined,
-    fromNumber: number,
-    toNumber: number | undefined,
-  ): RowBlock => {
-    const copy: RowBlock = [...block];
-    copy[8] = keys.slice(from, to);
-    copy[9] = block[9].slice(fromNumber, toNumber);
-    return copy;
+  const half = Math.ceil(block.count / 2);
+  const part = (from: number, to: number): RowBlock => {
+    const open = new OpenBlock(block.kind);
+    open.addFrom(block, from, to);
+    return open.close();
   };
-  return [part(0, half, 0, at), part(half, undefined, at, undefined)];
+  return [part(0, half), part(half, block.count)];
 }
 
 /** The rows of blocks, as they were added. */
 export function rowsOf(blocks: readonly RowBlock[]): Row[] {
+  return blocks.flatMap((block) => rowsIn(block, 0, block.count));
+}
+
+/** The rows `from` to `to` of a block. */
+export function rowsIn({ kind, keys, numbers }: RowBlock, from: number, to: number): Row[] {
+  const step = stride(kind);
   const rows: Row[] = [];
-  for (const [region, level, window, lengthMs, names, model, hasChildren, baseMs, keys, numbers] of blocks) {
-    let at = 0;
-    for (const key of keys) {
-      const end = baseMs + numbers[at++]!;
-      const rev = numbers[at++]!;
-      const final = numbers[at++]! === 1;
-      const watermark = baseMs + numbers[at++]!;
-      const expected = numbers[at++]!;
-      const reported = numbers[at++]!;
-      const children = hasChildren ? { children: numbers[at++]! } : {};
-      const surge =
-        model === null ? {} : { surge: { multiplier: numbers[at++]!, raw: numbers[at++]!, model } };
-      const features: Record<string, number> = {};
-      for (const name of names) features[name] = numbers[at++]!;
-      const completeness = { expected, reported, ...children };
-      rows.push({
-        region,
-        level,
-        key,
-        window,
-        start: end - lengthMs,
-        end,
-        rev,
-        final,
-        features,
-        ...surge,
-        watermark,
-        completeness,
-      });
-    }
-  }
+  for (let i = from; i < to; i++) rows.push(rowAt(kind, keys[i]!, numbers, i * step));
   return rows;
+}
+
+/** A row from its numbers, which begin at a place. */
+export function rowAt(
+  kind: Pick<RowKind, 'region' | 'level' | 'window' | 'lengthMs' | 'names' | 'model' | 'hasChildren'>,
+  key: string,
+  numbers: ArrayLike<number>,
+  from: number,
+): Row {
+  const { region, level, window, lengthMs, names, model, hasChildren } = kind;
+  const end = numbers[from]!;
+  const expected = numbers[from + 4]!;
+  const reported = numbers[from + 5]!;
+  let at = from + FIXED;
+  const completeness = hasChildren
+    ? { expected, reported, children: numbers[at++]! }
+    : { expected, reported };
+  const surge = model === null ? {} : { surge: { multiplier: numbers[at++]!, raw: numbers[at++]!, model } };
+  const features: Record<string, number> = {};
+  for (const name of names) features[name] = numbers[at++]!;
+  return {
+    region,
+    level,
+    key,
+    window,
+    start: end - lengthMs,
+    end,
+    rev: numbers[from + 1]!,
+    final: numbers[from + 2] === 1,
+    features,
+    ...surge,
+    watermark: numbers[from + 3]!,
+    completeness,
+  };
 }

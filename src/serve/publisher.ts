@@ -31,12 +31,12 @@ export function aggregateTarget(log: Log, subjects: Subjects): PublishTarget {
     messagesOf(frame) {
       const messages: LogEntry[] = [];
       for (const block of frame.blocks) {
-        const [, level, window] = block;
+        const { level, window } = block.kind;
         renderRows(block, 0, (text, key) => {
           messages.push({ subject: subjects.aggregate(window, level, key), payload: encoder.encode(text) });
         });
       }
-      for (const row of rowsOf(frame.blocks.filter(([, , , , , model]) => model !== null))) {
+      for (const row of rowsOf(frame.blocks.filter(({ kind }) => kind.model !== null))) {
         const surge = surgeOf(row);
         if (surge !== undefined) messages.push({ subject: subjects.surge(row.key), payload: json(surge) });
       }

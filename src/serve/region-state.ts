@@ -3,8 +3,7 @@
  * in what output frames hold, piece by piece; knows nothing of where they come from and who asks.
  */
 import type { Progress, ShownBlock } from '../partition/output.js';
-import { rowsOf, type RowBlock } from '../partition/row-block.js';
-import type { Row } from '../actor/row.js';
+import type { RowBlock } from '../partition/row-block.js';
 import { CellSummaries } from './cell-summary.js';
 import { LatestRows } from './latest-rows.js';
 import { LiveTable } from './live-values.js';
@@ -55,7 +54,7 @@ export class RegionState {
     for (let i = from; i < to; i++) {
       const numbers = numbersOf(block, i, shape.stride);
       if (!isFinal(numbers) || endOf(numbers) <= oldestMs) continue;
-      const entry = this.latest.put(shape, block[8][i]!, numbers);
+      const entry = this.latest.put(shape, block.keys[i]!, numbers);
       if (entry !== undefined && shape.lengthMs === MINUTE_MS) this.history.put(entry.id, shape, numbers);
     }
     this.#rows += to - from;
@@ -78,13 +77,4 @@ export class RegionState {
     this.latest.drop(watermarkMs - this.#options.keepMs);
     return outdated;
   }
-}
-
-/** The rows `from` to `to` of a block. */
-export function rowsIn(block: RowBlock, from: number, to: number): Row[] {
-  const step = block[9].length / block[8].length;
-  const part: RowBlock = [...block];
-  part[8] = block[8].slice(from, to);
-  part[9] = block[9].slice(from * step, to * step);
-  return rowsOf([part]);
 }

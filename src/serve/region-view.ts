@@ -14,14 +14,14 @@ import type { Logger } from '../core/logger.js';
 import type { Log } from '../log/log.js';
 import type { Subjects } from '../log/subjects.js';
 import type { OutputFrame, Progress, ShownBlock } from '../partition/output.js';
-import type { RowBlock } from '../partition/row-block.js';
+import { rowsIn, type RowBlock } from '../partition/row-block.js';
 import type { CellSummary } from './cell-summary.js';
 import { placeOf } from './latest-rows.js';
 import { changesOf, levelOf, type LiveValues } from './live-values.js';
 import { HISTORY_MINUTES, MINUTE_MS } from './minute-history.js';
 import { OutputReader } from './output-reader.js';
 import { seekOutputs } from './output-seek.js';
-import { RegionState, rowsIn } from './region-state.js';
+import { RegionState } from './region-state.js';
 import { rowOf } from './row-shape.js';
 import { turn } from './turn.js';
 import { ViewListeners, type ViewListener } from './view-listeners.js';
@@ -274,7 +274,7 @@ export class RegionView {
       }
     };
     for (const block of blocks)
-      await slices(block[8].length, (from, to) => {
+      await slices(block.count, (from, to) => {
         this.#takeRows(block, from, to);
       });
     for (const block of shown)
@@ -287,8 +287,8 @@ export class RegionView {
   #takeRows(block: RowBlock, from: number, to: number): void {
     this.#state.takeRows(block, from, to);
     if (!this.#caughtUp) return;
-    const [, level, window, , , , , , keys] = block;
-    if (level === 'cell' && window === '1m') this.#tellCells(keys.slice(from, to));
+    const { level, window } = block.kind;
+    if (level === 'cell' && window === '1m') this.#tellCells(block.keys.slice(from, to));
     this.#listeners.tell('rows', () => rowsIn(block, from, to));
   }
 

@@ -9,17 +9,18 @@ export type RowTextVisitor = (json: string, key: string, endMs: number) => void;
 
 /** Renders each row of a block. Rows whose window ended at or before `afterMs` are passed over. */
 export function renderRows(block: RowBlock, afterMs: number, visit: RowTextVisitor): void {
-  const [region, level, window, lengthMs, names, model, hasChildren, baseMs, keys, numbers] = block;
+  const { kind, keys, numbers } = block;
+  const { region, level, window, lengthMs, names, model, hasChildren } = kind;
   const head = `{"region":${JSON.stringify(region)},"level":${JSON.stringify(level)},"key":`;
   const atWindow = `,"window":${JSON.stringify(window)},"start":`;
   const labels = names.map((name, i) => `${i === 0 ? '' : ','}${JSON.stringify(name)}:`);
   const atModel = `,"model":${JSON.stringify(model)}}`;
   let at = 0;
   for (const key of keys) {
-    const end = baseMs + numbers[at]!;
+    const end = numbers[at]!;
     const rev = numbers[at + 1]!;
     const final = numbers[at + 2]! === 1;
-    const watermark = baseMs + numbers[at + 3]!;
+    const watermark = numbers[at + 3]!;
     const expected = numbers[at + 4]!;
     const reported = numbers[at + 5]!;
     at += 6;

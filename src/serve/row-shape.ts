@@ -3,7 +3,7 @@
  * numbers, which is a fraction of what an object costs.
  */
 import type { Row } from '../actor/row.js';
-import { rowsOf, stride, type RowBlock } from '../partition/row-block.js';
+import { rowAt, stride, type RowBlock } from '../partition/row-block.js';
 
 /** Places of what is read without making the row. */
 export const END = 0;
@@ -33,24 +33,13 @@ export const endOf = (numbers: RowNumbers): number => numbers[END]!;
 export const revOf = (numbers: RowNumbers): number => numbers[REV]!;
 export const isFinal = (numbers: RowNumbers): boolean => numbers[FINAL] === 1;
 
-/** The numbers of a block's row, with its times made absolute. */
+/** The numbers of a block's row. */
 export function numbersOf(block: RowBlock, row: number, step: number): number[] {
-  const base = block[7];
-  const all = block[9];
-  const at = row * step;
-  const numbers: number[] = [];
-  for (let i = 0; i < step; i++) {
-    const number = all[at + i]!;
-    numbers.push(i === END || i === WATERMARK ? base + number : number);
-  }
-  return numbers;
+  return Array.from(block.numbers.subarray(row * step, (row + 1) * step));
 }
 
 export function rowOf(shape: RowShape, key: string, numbers: RowNumbers): Row {
-  const { region, level, window, lengthMs, names, model, hasChildren } = shape;
-  return rowsOf([
-    [region, level, window, lengthMs, names as string[], model, hasChildren, 0, [key], numbers as number[]],
-  ])[0]!;
+  return rowAt(shape, key, numbers, 0);
 }
 
 const SHAPES_MAX = 1_000;
@@ -59,13 +48,13 @@ const SHAPES_MAX = 1_000;
 export class RowShapes {
   #byHead = new Map<string, RowShape>();
 
-  of(block: RowBlock): RowShape {
-    const [region, level, window, lengthMs, names, model, hasChildren] = block;
+  of({ kind }: RowBlock): RowShape {
+    const { region, level, window, lengthMs, names, model, hasChildren } = kind;
     const head = [region, level, window, lengthMs, model ?? '', hasChildren, ...names].join('\n');
     let shape = this.#byHead.get(head);
     if (shape === undefined) {
       const surgeAt = model === null ? -1 : FIXED + (hasChildren ? 1 : 0);
-      shape = { region, level, window, lengthMs, names, model, hasChildren, stride: stride(block), surgeAt };
+      shape = { region, level, window, lengthMs, names, model, hasChildren, stride: stride(kind), surgeAt };
       // Rows hold their own shape: forgetting them here only means that later ones are not shared with earlier ones (P8).
       if (this.#byHead.size >= SHAPES_MAX) this.#byHead = new Map();
       this.#byHead.set(head, shape);

@@ -4,7 +4,9 @@ import { describe, expect, it } from 'vitest';
 import { ByteReader, ByteWriter } from '../../../src/core/bytes.js';
 
 type Value =
-  readonly ['uint' | 'int' | 'float', number] | readonly ['text', string] | readonly ['bytes', Uint8Array];
+  | readonly ['uint' | 'int' | 'float' | 'number', number]
+  | readonly ['text', string]
+  | readonly ['bytes', Uint8Array];
 
 const value: fc.Arbitrary<Value> = fc.oneof(
   fc.tuple(fc.constant('uint' as const), fc.oneof(fc.nat(300), fc.maxSafeNat())),
@@ -13,6 +15,20 @@ const value: fc.Arbitrary<Value> = fc.oneof(
     fc.oneof(fc.integer(), fc.integer({ min: -(2 ** 52), max: 2 ** 52 - 1 })),
   ),
   fc.tuple(fc.constant('float' as const), fc.double({ noNaN: true })),
+  fc.tuple(
+    fc.constant('number' as const),
+    fc
+      .oneof(
+        fc.integer(),
+        fc.maxSafeInteger(),
+        fc.double(),
+        fc.maxSafeInteger().map((thousandths) => thousandths / 1000),
+        fc.double().map((value) => Number(value.toFixed(3))),
+        fc.constantFrom(2 ** 49, -(2 ** 49), 2 ** 49 + 1, -(2 ** 49) - 1, 2 ** 49 / 1000, 180.5),
+      )
+      // It does not tell -0 from 0.
+      .map((value) => value + 0),
+  ),
   fc.tuple(fc.constant('text' as const), fc.string({ unit: 'binary' })),
   fc.tuple(fc.constant('bytes' as const), fc.uint8Array({ maxLength: 2_000 })),
 );
@@ -36,6 +52,17 @@ describe('bytes', () => {
     writer.text('half of somethi').clear().text('other');
     expect(new ByteReader(writer.take()).text()).toBe('other');
     expect(new ByteReader(first).text()).toBe('first');
+  });
+
+  it.each([
+    [0, 1],
+    [31, 1],
+    [-31, 1],
+    [180.5, 3],
+    [-0.001, 1],
+    [1 / 3, 9],
+  ])('the number %d takes %d bytes', (value, bytes) => {
+    expect(new ByteWriter().number(value).take()).toHaveLength(bytes);
   });
 
   it('a part is read as if there were nothing around it', () => {

@@ -28,7 +28,7 @@ import {
   type ShownBlock,
   type SideOutput,
 } from '../../../src/partition/output.js';
-import { countRows, RowBlocks, rowsOf, splitBlock, type RowBlock } from '../../../src/partition/row-block.js';
+import { countRows, RowBlock, RowBlocks, rowsOf, splitBlock } from '../../../src/partition/row-block.js';
 
 const codeOf = (call: () => unknown): string => {
   try {
@@ -316,6 +316,37 @@ describe('output frames', () => {
         expect(sorted(rowsOf(blocksOf(rows)))).toEqual(sorted(rows));
       }),
     );
+  });
+
+  it('a frame whose rows are damaged still says its progress; whoever asks for the rows gets an error', () => {
+    const [one] = fc.sample(row, { numRuns: 1, seed: 1 });
+    const [{ kind, count, firstEndMs, bytes }] = blocksOf([one!, { ...one!, key: 'other' }]) as [RowBlock];
+    const damaged: [RowBlock, string][] = [
+      [new RowBlock(kind, count, firstEndMs, bytes.subarray(0, -1)), 'the bytes end within'],
+      [new RowBlock(kind, count - 1, firstEndMs, bytes), 'more than its 1 rows'],
+      [new RowBlock(kind, 1_000_000, firstEndMs, bytes), 'cannot hold 1000000 rows'],
+    ];
+    for (const [block, says] of damaged) {
+      const [frame] = encodeOutput({ progress, blocks: [block], sides: [], shown: [] }, 5_000);
+      const read = decodeOutput(frame!);
+      expect(read.progress).toEqual(progress);
+      expect(() => read.rows).toThrow(says);
+    }
+  });
+
+  it('a row that is not taken leaves nothing behind', () => {
+    const [one] = fc.sample(row, { numRuns: 1, seed: 1 });
+    const blocks = new RowBlocks();
+    blocks.add(one!);
+    for (const wrong of [
+      { ...one!, key: 7 },
+      { ...one!, features: { requests: 1n } },
+    ] as unknown as Row[])
+      expect(() => {
+        blocks.add(wrong);
+      }).toThrow(TypeError);
+    blocks.add(one!);
+    expect([rowsOf(blocks.take()).length, blocks.count]).toEqual([2, 0]);
   });
 
   it('the halves of a block are its rows, in order; rows after a time are counted without making them', () => {

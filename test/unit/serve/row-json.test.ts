@@ -79,8 +79,8 @@ describe('rows in blocks', () => {
   it('are split without loss, down to the last one', () => {
     fc.assert(
       fc.property(fc.array(row, { minLength: 2 }), (rows) => {
-        const parts = blocksOf(rows).flatMap((block) => (block[8].length > 1 ? splitBlock(block) : [block]));
-        for (const part of parts) expect(part[9]).toHaveLength(part[8].length * stride(part));
+        const parts = blocksOf(rows).flatMap((block) => (block.count > 1 ? splitBlock(block) : [block]));
+        for (const part of parts) expect(part.numbers).toHaveLength(part.keys.length * stride(part.kind));
         expect(texts(rowsOf(parts))).toEqual(texts(rows));
       }),
     );
