@@ -98,9 +98,14 @@ export class PingLog {
   /** Takes the pings before a time, exclusive, out of the log. */
   takeBefore(endMs: number): Ping[] {
     const pings = this.list();
-    let count = pings.length;
-    while (count > 0 && pings[count - 1]!.ts >= endMs) count--;
-    this.#restart(count === pings.length ? [] : pings.splice(count));
+    // Most often nothing of the next minute is there yet.
+    if (pings.length === 0 || this.#ts < endMs) {
+      this.#length = 0;
+      return pings;
+    }
+    const later = pings.findIndex(({ ts }) => ts >= endMs);
+    this.#restart(pings.slice(later));
+    pings.length = later;
     return pings;
   }
 

@@ -41,7 +41,7 @@ export const DEFAULT_LIMITS: NodeLimits = {
   turnBytes: 256 * 1024,
   uncommittedEventsMax: 50_000,
   batchBytesMax: 16 * 1024 * 1024,
-  turnTimersMax: 2_000,
+  turnTimersMax: 10_000,
   turnTimersMs: 15,
   residentActorsMax: 1_000_000,
   idleSteps: 10_000,
