@@ -8,7 +8,7 @@
  */
 import type { Registry } from '../actor/registry.js';
 import type { Clock } from '../core/clock.js';
-import { GroundswellError, messageOf } from '../core/errors.js';
+import { errorOf, GroundswellError, messageOf } from '../core/errors.js';
 import { partitionOf } from '../core/hash.js';
 import type { ActorId } from '../core/ids.js';
 import { silent, type Logger } from '../core/logger.js';
@@ -761,7 +761,7 @@ export class Node {
   }
 
   readonly #onError = (error: unknown): void => {
-    this.#fail(error instanceof Error ? error : new Error(String(error)));
+    this.#fail(errorOf(error));
   };
 
   /** Removes inputs that history no longer holds; what cannot be removed now is at the next time. */
