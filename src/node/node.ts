@@ -624,13 +624,13 @@ export class Node {
     const { clock } = this.#options;
     // What is being handed over stands still: its last commit says all.
     const owned = this.#inTurn();
-    let toDo = false;
+    let waiting = false;
     for (const one of owned) {
       const fetched = !this.#snapshotter.full && one.fetch(this.#limits);
-      toDo ||= fetched || one.partition.moreDue;
+      waiting ||= fetched || one.partition.moreDue;
     }
     // Where nothing waits, no watch: a partition watches by itself what it has to call all the same.
-    const damaged = this.#work(owned, wallMs, toDo ? this.#watch : { ...this.#watch, guard: undefined });
+    const damaged = this.#work(owned, wallMs, waiting ? this.#watch : { ...this.#watch, guard: undefined });
     for (const one of owned) {
       if (one.settleInput() > 0) worked = true;
       this.stats.steps++;
