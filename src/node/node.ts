@@ -509,9 +509,7 @@ export class Node {
   async #rebuild(id: number): Promise<void> {
     this.#options.logger?.warn({ partition: id }, 'the snapshot of a partition is damaged, and is made anew');
     await this.#drop(id, 'its snapshot is damaged', true);
-    if (this.#shared !== undefined) return;
-    await this.#pipeline.idle();
-    await this.#recover(id);
+    if (this.#shared === undefined) await this.#recover(id);
   }
 
   /** Hands over what is owned here, as long as there is somebody to take it and time is left. */
