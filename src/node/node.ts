@@ -31,15 +31,15 @@ import { recoverPartition, takePartition, type Recovery } from './recover.js';
 import { Retention } from './retention.js';
 import { Snapshotter } from './snapshotter.js';
 import { underOneWatch, type TurnWatch } from './turn-watch.js';
-import type {
-  ActorView,
-  MemberStatus,
-  NodeObserver,
-  NodeState,
-  NodeStats,
-  NodeStatus,
-  PartitionStatus,
-  QuarantinedActors,
+import {
+  zeroStats,
+  type ActorView,
+  type MemberStatus,
+  type NodeObserver,
+  type NodeState,
+  type NodeStatus,
+  type PartitionStatus,
+  type QuarantinedActors,
 } from './status.js';
 
 export { DEFAULT_LIMITS, type NodeLimits } from './limits.js';
@@ -103,21 +103,7 @@ const QUARANTINED_MAX = 1_000;
 const TIMERS_BITE = 200;
 
 export class Node {
-  readonly stats: NodeStats = {
-    events: 0,
-    frames: 0,
-    mailFrames: 0,
-    steps: 0,
-    commits: 0,
-    batches: 0,
-    batchBytes: 0,
-    rows: 0,
-    entriesRecovered: 0,
-    retentionFailures: 0,
-    taken: 0,
-    handedOver: 0,
-    fenced: 0,
-  };
+  readonly stats = zeroStats();
   readonly #options: NodeOptions;
   readonly #limits: NodeLimits;
   readonly #owned = new Map<number, OwnedPartition>();
