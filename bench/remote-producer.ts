@@ -1,16 +1,11 @@
 /** A producer in another process, as whoever measures sees it. */
-import { fork, type ChildProcess } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import type { NatsTarget } from '../src/log/nats/connect.js';
 import type { CanonicalSize } from './canonical.js';
 import type { Market } from './market.js';
 import type { Answer, Order } from './producer-process.js';
-
-const HERE = fileURLToPath(import.meta.url);
-const PROGRAM = fileURLToPath(
-  new URL(HERE.endsWith('.ts') ? 'producer-process.ts' : 'producer-process.js', import.meta.url),
-);
+import { forkSibling } from './sibling-program.js';
 
 export class RemoteProducer {
   readonly #child: ChildProcess;
@@ -36,8 +31,8 @@ export class RemoteProducer {
   }
 
   private constructor() {
-    const execArgv = PROGRAM.endsWith('.ts') ? ['--import', 'tsx'] : ['--max-semi-space-size=64'];
-    this.#child = fork(PROGRAM, { execArgv, env: { ...process.env, GROUNDSWELL_BENCH_PRODUCER: '1' } });
+    const env = { ...process.env, GROUNDSWELL_BENCH_PRODUCER: '1' };
+    this.#child = forkSibling(import.meta.url, 'producer-process', { env });
     this.#gone = once(this.#child, 'exit').then(([code, signal]: unknown[]) => {
       throw new Error(`the producer’s process ended (${String(signal ?? code)})`);
     });

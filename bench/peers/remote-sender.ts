@@ -1,19 +1,11 @@
 /** Has the workload sent by another process. */
-import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
+import { forkSibling } from '../sibling-program.js';
 import type { Sending } from './senders.js';
-
-const HERE = fileURLToPath(import.meta.url);
-const AS_WRITTEN = HERE.endsWith('.ts');
-const PROGRAM = fileURLToPath(
-  new URL(AS_WRITTEN ? 'sender-process.ts' : 'sender-process.js', import.meta.url),
-);
 
 /** Resolves when all of it has been taken. */
 export async function sendElsewhere(sending: Sending): Promise<void> {
-  const execArgv = AS_WRITTEN ? ['--import', 'tsx'] : ['--max-semi-space-size=64'];
-  const child = fork(PROGRAM, { execArgv });
+  const child = forkSibling(import.meta.url, 'sender-process');
   const ended = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
   child.send(sending);
   const [code, signal] = await ended;

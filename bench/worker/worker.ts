@@ -1,16 +1,10 @@
 /** A bench's handle on a node in a process of its own (`main.ts`): starts it, looks at it, stops or kills it. */
-import { fork, type ChildProcess } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
+import { forkSibling } from '../sibling-program.js';
 import type { FromWorker, ToWorker, WorkerLook, WorkerStart } from './messages.js';
 
-/** Compiled beside this, or the source, which needs a loader. */
-const IS_SOURCE = import.meta.url.endsWith('.ts');
-const MAIN = fileURLToPath(new URL(IS_SOURCE ? './main.ts' : './main.js', import.meta.url));
-const LOADER = IS_SOURCE ? ['--import', 'tsx'] : [];
-/** As `npm start` and the other benches run. */
-const FLAGS = ['--max-semi-space-size=64', '--expose-gc'];
 const LOOK_EVERY_MS = 20;
 const WITHIN_MS = 300_000;
 
@@ -24,8 +18,8 @@ export class Worker {
   #ending = false;
 
   constructor(start: WorkerStart) {
-    this.#child = fork(MAIN, {
-      execArgv: [...LOADER, ...FLAGS],
+    this.#child = forkSibling(import.meta.url, 'main', {
+      flags: ['--expose-gc'],
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     });
     let fail: (error: Error) => void = () => undefined;

@@ -1,4 +1,4 @@
-import { messageOf } from '../core/errors.js';
+import { errorOf } from '../core/errors.js';
 
 /** What was opened, in order: closed in the opposite one, each once, whatever happens to the others. */
 export class Opened {
@@ -15,7 +15,7 @@ export class Opened {
       // One part that fails to close must not keep the others open.
       await undo().catch((error: unknown) => (failure ??= error));
     }
-    if (failure !== undefined) throw failure instanceof Error ? failure : new Error(messageOf(failure));
+    if (failure !== undefined) throw errorOf(failure);
   }
 }
 

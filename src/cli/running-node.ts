@@ -24,7 +24,8 @@ import { CommitLatency } from './commit-latency.js';
 import { LastWords, producerOf } from './last-words.js';
 import { hostWorkers, type HostedWorkers } from './hosted-workers.js';
 import type { WorkerStart } from './worker-messages.js';
-import { openEngine, type Engine, type EngineOptions } from './engine.js';
+import { openEngine, type Engine } from './engine.js';
+import type { EngineOptions } from './engine-options.js';
 import { failureSignal, Opened } from './opened.js';
 import { CONFIG_FOLDER, packageVersion } from './package-root.js';
 

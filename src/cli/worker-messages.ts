@@ -1,7 +1,7 @@
 /** What a parent and its workers say to each other over their channel. Nothing of it is on a command line or a disk. */
 import type { ErrorCode, GroundswellError } from '../core/errors.js';
 import type { NodeObserver } from '../node/status.js';
-import type { EngineOptions } from './engine.js';
+import type { EngineOptions } from './engine-options.js';
 
 /** What a worker is started with: all of it plain data. */
 export interface WorkerStart {

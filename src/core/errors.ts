@@ -215,6 +215,11 @@ export class GroundswellError extends Error {
   }
 }
 
+/** Anything that was thrown, as an error: what is none becomes one whose message is its text. */
+export function errorOf(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown));
+}
+
 /** The message of anything that was thrown. */
 export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);

@@ -10,7 +10,7 @@
  */
 import type { ActorEvent } from '../actor/behaviour.js';
 import type { Clock } from '../core/clock.js';
-import { GroundswellError, messageOf } from '../core/errors.js';
+import { errorOf, GroundswellError } from '../core/errors.js';
 import { Wakeup } from '../core/wakeup.js';
 import type { RefusedEvent } from '../partition/frame.js';
 import type { Overload } from './back-pressure.js';
@@ -291,7 +291,7 @@ export class LiveProducer {
   }
 
   #fail(error: unknown): void {
-    this.#failure = error instanceof Error ? error : new Error(messageOf(error));
+    this.#failure = errorOf(error);
     settle(this.#flushes, this.#failure);
     if (!this.fenced) return;
     this.#stopping = true;

@@ -4,7 +4,7 @@
  * after them. It is written in the same atomic batch as the frames, compared and set, so each raw event takes effect once,
  * whatever crashes (P3), and of two pumps only one can work: the other stands by, and looks again later (P1).
  */
-import { messageOf } from '../core/errors.js';
+import { errorOf } from '../core/errors.js';
 import { Wakeup } from '../core/wakeup.js';
 import { QUIET_MS, TELL_EVERY_MS } from './live-watermark.js';
 import { findCursor } from './raw-cursor.js';
@@ -106,7 +106,7 @@ export class RawPump {
         // Its own cursor, of a batch that was given up: it tells where to begin again.
         if (fencedBy !== undefined && fencedBy !== this.#options.writer) await this.#standBy();
       } catch (error) {
-        this.#failure = error instanceof Error ? error : new Error(messageOf(error));
+        this.#failure = errorOf(error);
         this.#state = 'failing';
         await this.#stopSignal.wait(PAUSE_MS);
       }

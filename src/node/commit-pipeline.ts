@@ -3,7 +3,7 @@
  * is in flight. What does not fit a batch is held for the next, before anything newer of its partition (P8).
  */
 import type { Clock } from '../core/clock.js';
-import { GroundswellError } from '../core/errors.js';
+import { errorOf, GroundswellError } from '../core/errors.js';
 import type { Log } from '../log/log.js';
 import type { Commit } from '../partition/partition.js';
 import { encodeCommit, type EncodedCommit } from './batch-assembly.js';
@@ -92,7 +92,7 @@ export class CommitPipeline {
       },
       (error: unknown) => {
         this.#inFlight = undefined;
-        this.#options.onFailure(error instanceof Error ? error : new Error(String(error)));
+        this.#options.onFailure(errorOf(error));
       },
     );
     return true;

@@ -4,7 +4,7 @@
  * (P5); what it holds that is not written yet is bounded (P8).
  */
 import type { Clock } from '../core/clock.js';
-import { GroundswellError } from '../core/errors.js';
+import { errorOf, GroundswellError } from '../core/errors.js';
 import type { ActorId } from '../core/ids.js';
 import { Wakeup } from '../core/wakeup.js';
 import type { Log, LogReader } from '../log/log.js';
@@ -185,13 +185,13 @@ export class Follower {
    * was applied is written first, so that it is then seen at once when there is none.
    */
   async #failureOf(error: unknown): Promise<Error> {
-    const failure = error instanceof Error ? error : new Error(String(error));
+    const failure = errorOf(error);
     const missing = failure instanceof GroundswellError && failure.code === 'GS_STREAM_LOST';
     if (!missing || this.#reader.failure !== undefined) return failure;
     try {
       await this.#write();
     } catch (cause) {
-      return cause instanceof Error ? cause : new Error(String(cause));
+      return errorOf(cause);
     }
     return new GroundswellError('GS_LOG', failure.message, { cause: failure });
   }

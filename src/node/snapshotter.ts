@@ -7,6 +7,7 @@ import type { ActorChange } from '../partition/actor-table.js';
 import type { ActorId } from '../core/ids.js';
 import { encodeControl, type Control } from '../partition/journal.js';
 import type { Clock } from '../core/clock.js';
+import { errorOf } from '../core/errors.js';
 import type { SnapshotStore } from '../state/store.js';
 import type { Committed } from './group-commit.js';
 import type { NodeObserver } from './status.js';
@@ -130,7 +131,7 @@ export class Snapshotter {
         this.#options.onProgress();
       },
       (error: unknown) => {
-        this.failure = error instanceof Error ? error : new Error(String(error));
+        this.failure = errorOf(error);
         this.#writing = undefined;
         this.#options.onProgress();
       },

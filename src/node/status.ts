@@ -28,6 +28,25 @@ export interface NodeStats {
   fenced: number;
 }
 
+/** Of a node that has done nothing yet. */
+export function zeroStats(): NodeStats {
+  return {
+    events: 0,
+    frames: 0,
+    mailFrames: 0,
+    steps: 0,
+    commits: 0,
+    batches: 0,
+    batchBytes: 0,
+    rows: 0,
+    entriesRecovered: 0,
+    retentionFailures: 0,
+    taken: 0,
+    handedOver: 0,
+    fenced: 0,
+  };
+}
+
 /** Actors in quarantine, those that were put there first, and how many there are. */
 export interface QuarantinedActors {
   readonly count: number;

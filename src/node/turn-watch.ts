@@ -28,13 +28,13 @@ export interface Work<T> {
 export function underOneWatch<T extends { readonly partition: Partition }>(
   { guard, clock, limitMs }: TurnWatch,
   owned: readonly T[],
-  todo: Work<T>,
+  each: Work<T>,
 ): void {
   let next = 0;
   while (next < owned.length) {
     const first = owned[next]!;
     if (guard === undefined || first.partition.watchesEach) {
-      todo.work(first, next++);
+      each.work(first, next++);
       continue;
     }
     const untilMs = clock.monotonic() + limitMs * SHARE;
@@ -44,14 +44,14 @@ export function underOneWatch<T extends { readonly partition: Partition }>(
           const index = next;
           const one = owned[index]!;
           one.partition.watchedByCaller(() => {
-            todo.work(one, index);
+            each.work(one, index);
           });
           next++;
         } while (next < owned.length && !owned[next]!.partition.watchesEach && clock.monotonic() < untilMs);
       });
     } catch (error) {
       // Between two of them it is the one that comes: it has nothing to do again.
-      todo.brokenOff(owned[Math.min(next++, owned.length - 1)]!, error);
+      each.brokenOff(owned[Math.min(next++, owned.length - 1)]!, error);
     }
   }
 }

@@ -9,7 +9,7 @@
  */
 import type { Row } from '../actor/row.js';
 import type { Clock } from '../core/clock.js';
-import { messageOf } from '../core/errors.js';
+import { errorOf, messageOf } from '../core/errors.js';
 import type { Logger } from '../core/logger.js';
 import type { Log } from '../log/log.js';
 import type { Subjects } from '../log/subjects.js';
@@ -240,7 +240,7 @@ export class RegionView {
 
   #start(): void {
     this.#running = this.#follow().catch((error: unknown) => {
-      this.#failure = error instanceof Error ? error : new Error(messageOf(error));
+      this.#failure = errorOf(error);
       this.#options.logger.error({ error: messageOf(error) }, 'the view of the region stopped following');
       throw this.#failure;
     });

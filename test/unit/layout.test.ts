@@ -61,8 +61,7 @@ const ADAPTERS = ['src/log/nats', 'src/log/memory', 'src/state/lmdb', 'src/state
 
 /** Where a package may be named. One that is not listed has no place in `src/` or `actors/`. */
 const VENDORS: Readonly<Record<string, readonly string[]>> = {
-  // `cli/engine.ts` closes the connection that it had opened.
-  nats: ['src/log/nats/', 'src/cli/engine.ts'],
+  nats: ['src/log/nats/'],
   '@nats-io/jetstream': ['src/log/nats/'],
   '@nats-io/kv': ['src/log/nats/'],
   lmdb: ['src/state/lmdb/'],

@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import type { Row } from '../../../src/actor/row.js';
 import type { CellReport, NodeReport } from '../../../src/cli/node-answers.js';
+import { zeroStats } from '../../../src/node/status.js';
 
 export type Answer = (request: IncomingMessage, response: ServerResponse) => void;
 
@@ -134,21 +135,7 @@ export function report(over: Partial<NodeReport> = {}, node: Partial<NodePart> =
       followed: [],
       members: [],
       counters: {},
-      stats: {
-        events: 1_160_979,
-        frames: 0,
-        mailFrames: 0,
-        steps: 0,
-        commits: 0,
-        batches: 0,
-        batchBytes: 0,
-        rows: 271_650,
-        entriesRecovered: 0,
-        retentionFailures: 0,
-        taken: 0,
-        handedOver: 0,
-        fenced: 0,
-      },
+      stats: { ...zeroStats(), events: 1_160_979, rows: 271_650 },
       snapshot: { pendingActors: 12, fileBytes: 40 * 1024 * 1024 },
       clockBehindMs: 0,
       ...node,

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { formatDuration, parseDurationMs } from '../../../src/core/duration.js';
-import { ERRORS, GroundswellError, messageOf, type ErrorCode } from '../../../src/core/errors.js';
+import { errorOf, ERRORS, GroundswellError, messageOf, type ErrorCode } from '../../../src/core/errors.js';
 import { actorId, actorKey, actorType, partitionToken, REGION_NAME } from '../../../src/core/ids.js';
 import { nearest } from '../../../src/core/nearest.js';
 import { seededRandom } from '../../../src/core/random.js';
@@ -109,6 +109,14 @@ describe('GroundswellError', () => {
       '42',
       'undefined',
     ]);
+  });
+
+  it('anything that was thrown is an error, and one that was is the same one', () => {
+    const failure = new GroundswellError('GS_LOG', 'away');
+    expect(errorOf(failure)).toBe(failure);
+    expect(['a string', 42, undefined].map(errorOf)).toEqual(
+      ['a string', '42', 'undefined'].map((text) => new Error(text)),
+    );
   });
 });
 

@@ -1,5 +1,6 @@
 /** Runs one short command of the machine, bounded in time and output. A failure is a value with a reason fit for a message. */
 import { execFile } from 'node:child_process';
+import { messageOf } from '../../../core/errors.js';
 
 export type CommandResult =
   { readonly kind: 'done'; readonly output: string } | { readonly kind: 'failed'; readonly why: string };
@@ -34,7 +35,7 @@ export function runCommand(
       });
     } catch (thrown) {
       // Names that the system cannot even pass on (a NUL byte) throw instead of calling back.
-      resolve({ kind: 'failed', why: thrown instanceof Error ? thrown.message : String(thrown) });
+      resolve({ kind: 'failed', why: messageOf(thrown) });
     }
   });
 }

@@ -17,11 +17,12 @@ import type { Gauge } from '../../../../src/log/gauge.js';
 import { MemoryLog } from '../../../../src/log/memory/memory-log.js';
 import { Subjects } from '../../../../src/log/subjects.js';
 import { loadLinearModel } from '../../../../src/model/load.js';
-import type {
-  ActorView,
-  NodeStatus,
-  PartitionStatus,
-  QuarantinedActors,
+import {
+  zeroStats,
+  type ActorView,
+  type NodeStatus,
+  type PartitionStatus,
+  type QuarantinedActors,
 } from '../../../../src/node/status.js';
 import { decodeEventFrame } from '../../../../src/partition/frame.js';
 import type { HttpFacts, RoutePlugin } from '../../../../src/serve/http/facts.js';
@@ -67,21 +68,7 @@ export const nodeStatus = (more: Partial<NodeStatus> = {}): NodeStatus => ({
   followed: [],
   members: [],
   counters: {},
-  stats: {
-    events: 0,
-    frames: 0,
-    mailFrames: 0,
-    steps: 0,
-    commits: 0,
-    batches: 0,
-    batchBytes: 0,
-    rows: 0,
-    entriesRecovered: 0,
-    retentionFailures: 0,
-    taken: 0,
-    handedOver: 0,
-    fenced: 0,
-  },
+  stats: zeroStats(),
   snapshot: { pendingActors: 0, fileBytes: 0 },
   clockBehindMs: 0,
   ...more,

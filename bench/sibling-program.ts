@@ -1,0 +1,26 @@
+/** A program of the benches in a process of its own: the file beside its caller, compiled as that is, or as it is written. */
+import { fork, type ChildProcess, type ForkOptions } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+/** As `npm start` and the benches themselves run. */
+const FLAGS = ['--max-semi-space-size=64'];
+
+export interface SiblingOptions extends Pick<ForkOptions, 'env' | 'stdio'> {
+  /** Further ones for its Node. */
+  readonly flags?: readonly string[];
+}
+
+/**
+ * @param caller `import.meta.url` of whoever starts it
+ * @param name the program's file, without the ending
+ */
+export function forkSibling(
+  caller: string,
+  name: string,
+  { flags = [], ...options }: SiblingOptions = {},
+): ChildProcess {
+  const asWritten = caller.endsWith('.ts');
+  const program = fileURLToPath(new URL(`${name}${asWritten ? '.ts' : '.js'}`, caller));
+  const loader = asWritten ? ['--import', 'tsx'] : [];
+  return fork(program, { ...options, execArgv: [...loader, ...FLAGS, ...flags] });
+}

@@ -1,0 +1,141 @@
+/**
+ * A turn of the node: input and time for every partition that it owns, one watch over all of them, then a commit when one is
+ * due. Owns in which order they come and how long the turn may close minutes; the limits are the node's.
+ */
+import type { Partition } from '../partition/partition.js';
+import { DEFAULT_POISON_RULES } from '../partition/poison.js';
+import type { CommitPipeline } from './commit-pipeline.js';
+import type { Commits } from './commits.js';
+import type { NodeLimits } from './limits.js';
+import type { NodeOptions } from './node-options.js';
+import type { OwnedPartition } from './owned-partition.js';
+import { isDamage, type OwnedPartitions } from './owned-partitions.js';
+import type { Snapshotter } from './snapshotter.js';
+import type { NodeStats } from './status.js';
+import { underOneWatch, type TurnWatch } from './turn-watch.js';
+
+export interface TurnOptions extends Pick<NodeOptions, 'clock' | 'partition'> {
+  readonly limits: NodeLimits;
+  readonly owned: OwnedPartitions;
+  readonly commits: Commits;
+  readonly pipeline: CommitPipeline;
+  readonly snapshotter: Snapshotter;
+  readonly stats: NodeStats;
+  readonly onFailure: (thrown: unknown) => void;
+}
+
+/** Timers that fire between two looks at the clock. */
+const TIMERS_BITE = 200;
+
+export class Turn {
+  readonly #options: TurnOptions;
+  readonly #watch: TurnWatch;
+  /** For turns in which nothing waits: a partition watches by itself what it has to call all the same. */
+  readonly #noWatch: TurnWatch;
+  /** No replay was attached at the last look. */
+  #live = true;
+  /** Whose turn it is to close first; until it has closed. */
+  #first = 0;
+
+  constructor(options: TurnOptions) {
+    this.#options = options;
+    const { clock } = options;
+    const { guard, poison } = options.partition;
+    const { operationTimeMaxMs: limitMs } = { ...DEFAULT_POISON_RULES, ...poison };
+    this.#watch = { guard, clock, limitMs };
+    this.#noWatch = { guard: undefined, clock, limitMs };
+  }
+
+  /** True when anything was done. */
+  run(): boolean {
+    const { clock, limits, owned: partitions, commits, pipeline, snapshotter, stats } = this.#options;
+    const wallMs = clock.now();
+    let worked = false;
+    let live = true;
+    let closing = false;
+    // What is being handed over stands still: its last commit says all.
+    const owned = this.#inOrder();
+    let waiting = false;
+    for (const one of owned) {
+      const fetched = !snapshotter.full && one.fetch(limits);
+      waiting ||= fetched || one.partition.moreDue;
+    }
+    const damaged = this.#work(owned, wallMs, waiting ? this.#watch : this.#noWatch);
+    for (const one of owned) {
+      if (one.settleInput() > 0) worked = true;
+      stats.steps++;
+      if (one.partition.moreDue) closing = true;
+      live &&= one.partition.live;
+    }
+    for (const { partition } of damaged)
+      partitions.rebuild(partition.partition).catch(this.#options.onFailure);
+    this.#live = live;
+    // While there is more to take, gather: an actor that changes again is then committed once. Unless somebody waits.
+    const prompt = live && lagOf(owned) <= limits.behindMessages;
+    const { commitEveryMs, closingCommitEveryMs } = limits;
+    const everyMs = !prompt ? commitEveryMs : closing ? Math.min(commitEveryMs, closingCommitEveryMs) : 0;
+    const due = clock.monotonic() - pipeline.startedAtMs >= everyMs || partitions.releasing;
+    if (closing) worked = true;
+    if ((!worked || due) && commits.start()) worked = true;
+    return worked;
+  }
+
+  /**
+   * The partitions that take part. One closes after the other: then what it tells others about a minute goes out in a
+   * commit or two, and is merged.
+   */
+  #inOrder(): OwnedPartition[] {
+    const partitions = this.#options.owned;
+    const owned = [...partitions.all.values()].filter(
+      ({ partition }) => partitions.release(partition.partition) === undefined,
+    );
+    if (owned[this.#first]?.partition.moreDue !== true)
+      this.#first = (this.#first + 1) % Math.max(1, owned.length);
+    return [...owned.slice(this.#first), ...owned.slice(0, this.#first)];
+  }
+
+  /** Input that was fetched, and time, for each. Gives those whose snapshots are damaged. */
+  #work(owned: readonly OwnedPartition[], wallMs: number, watch: TurnWatch): Set<OwnedPartition> {
+    const { clock, limits, stats } = this.#options;
+    const { turnTimersMax, turnTimersMs } = limits;
+    // Nobody waits for a replay's next value: what it closes, it closes in large pieces.
+    const deadlineMs = this.#live ? clock.monotonic() + turnTimersMs : Number.POSITIVE_INFINITY;
+    let timersLeft = turnTimersMax;
+    const damaged = new Set<OwnedPartition>();
+    const unlessDamaged =
+      <T>(what: (one: OwnedPartition, more: T) => void) =>
+      (one: OwnedPartition, more: T): void => {
+        try {
+          what(one, more);
+        } catch (error) {
+          if (!isDamage(error)) throw error;
+          damaged.add(one);
+        }
+      };
+    underOneWatch(watch, owned, {
+      work: unlessDamaged((one, i: number) => {
+        one.accept(wallMs, stats);
+        // Whose turn it is closes something in every turn, however long input took.
+        const untilMs = i === 0 ? Math.max(deadlineMs, clock.monotonic() + 1) : deadlineMs;
+        timersLeft -= this.#advance(one.partition, wallMs, timersLeft, untilMs);
+      }),
+      brokenOff: unlessDamaged((one, error: unknown) => {
+        one.partition.brokenOff(error);
+      }),
+    });
+    return damaged;
+  }
+
+  /** Lets time pass in a partition, a bite at a time, as far as the turn's share goes. Gives how many timers fired. */
+  #advance(partition: Partition, wallMs: number, timersMax: number, deadlineMs: number): number {
+    const late = (): boolean => this.#options.clock.monotonic() >= deadlineMs;
+    let fired = partition.advance(wallMs, late() ? 0 : Math.min(TIMERS_BITE, timersMax));
+    while (partition.moreDue && fired > 0 && fired < timersMax && !late())
+      fired += partition.advance(wallMs, Math.min(TIMERS_BITE, timersMax - fired));
+    return fired;
+  }
+}
+
+function lagOf(owned: readonly OwnedPartition[]): number {
+  return owned.reduce((sum, { lagMessages }) => sum + lagMessages, 0);
+}
