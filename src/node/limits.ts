@@ -3,6 +3,8 @@
 export interface NodeLimits {
   /** Input bytes a partition takes in one turn. */
   readonly turnBytes: number;
+  /** Input is taken for so long in one turn, ms; each partition takes one message at least. */
+  readonly turnInputMs: number;
   /** Events a partition may have taken and not committed. */
   readonly uncommittedEventsMax: number;
   /** Bytes of one batch, roughly. */
@@ -39,6 +41,7 @@ export interface NodeLimits {
 
 export const DEFAULT_LIMITS: NodeLimits = {
   turnBytes: 256 * 1024,
+  turnInputMs: 100,
   uncommittedEventsMax: 50_000,
   batchBytesMax: 16 * 1024 * 1024,
   turnTimersMax: 10_000,

@@ -66,21 +66,24 @@ export class OwnedPartition {
     return this.#accepting && this.#waiting.length > 0;
   }
 
-  /** Has the partition take what was fetched: nothing but operations of the partition, for it may be broken off. */
-  accept(wallMs: number, stats: NodeStats): void {
+  /**
+   * Has the partition take what was fetched, the first message in any case and the others until a time: nothing but
+   * operations of the partition, for it may be broken off.
+   */
+  accept(wallMs: number, untilMs: number, stats: NodeStats): void {
     if (!this.#accepting) return;
     const { partition } = this;
     for (const { subject, seq, payload, storedAtMs } of this.#waiting) {
-      if (!isEventSubject(subject)) {
+      if (isEventSubject(subject)) {
+        const events = partition.acceptEvents(payload, seq, wallMs, storedAtMs);
+        this.uncommittedEvents += events;
+        stats.events += events;
+        stats.frames++;
+      } else {
         partition.acceptMail(payload, seq);
         stats.mailFrames++;
-        continue;
       }
-      const events = partition.acceptEvents(payload, seq, wallMs, storedAtMs);
-      this.uncommittedEvents += events;
-      stats.events += events;
-      stats.frames++;
-      if (partition.backlogged) break;
+      if (partition.backlogged || this.#clock.monotonic() >= untilMs) break;
     }
   }
 

@@ -97,9 +97,10 @@ export class Turn {
   /** Input that was fetched, and time, for each. Gives those whose snapshots are damaged. */
   #work(owned: readonly OwnedPartition[], wallMs: number, watch: TurnWatch): Set<OwnedPartition> {
     const { clock, limits, stats } = this.#options;
-    const { turnTimersMax, turnTimersMs } = limits;
+    const { turnTimersMax, turnTimersMs, turnInputMs } = limits;
+    const startedMs = clock.monotonic();
     // Nobody waits for a replay's next value: what it closes, it closes in large pieces.
-    const deadlineMs = this.#live ? clock.monotonic() + turnTimersMs : Number.POSITIVE_INFINITY;
+    const deadlineMs = this.#live ? startedMs + turnTimersMs : Number.POSITIVE_INFINITY;
     let timersLeft = turnTimersMax;
     const damaged = new Set<OwnedPartition>();
     const unlessDamaged =
@@ -114,7 +115,7 @@ export class Turn {
       };
     underOneWatch(watch, owned, {
       work: unlessDamaged((one, i: number) => {
-        one.accept(wallMs, stats);
+        one.accept(wallMs, startedMs + turnInputMs, stats);
         // Whose turn it is closes something in every turn, however long input took.
         const untilMs = i === 0 ? Math.max(deadlineMs, clock.monotonic() + 1) : deadlineMs;
         timersLeft -= this.#advance(one.partition, wallMs, timersLeft, untilMs);
