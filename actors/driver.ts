@@ -86,7 +86,7 @@ export function driver({ presenceMs, live }: DriverOptions): Behaviour<DriverSta
     minute.tell(ctx);
 
     const holds = last !== undefined && last.status !== 'offline' && last.ts + presenceMs > endMs;
-    const nextMs = holds ? endMs : state.pings.list()[0]?.ts;
+    const nextMs = holds ? endMs : state.pings.oldestMs;
     if (nextMs !== undefined) ctx.schedule('seal', minuteEnd(nextMs));
     else hide(state, ctx, last, endMs - MINUTE_MS);
   }

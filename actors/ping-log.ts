@@ -69,9 +69,39 @@ export class PingLog {
     this.#restart(pings);
   }
 
+  /** Time of the oldest ping. */
+  get oldestMs(): number | undefined {
+    return this.#read(Number.NEGATIVE_INFINITY).next?.ts;
+  }
+
   list(): Ping[] {
+    return this.#read(Number.POSITIVE_INFINITY).before;
+  }
+
+  /** Takes the pings before a time, exclusive, out of the log. */
+  takeBefore(endMs: number): Ping[] {
+    const { before, next, restAt } = this.#read(endMs);
+    if (before.length === 0) return before;
+    if (next === undefined) {
+      this.#length = 0;
+      return before;
+    }
+    // Only the first of those that stay says all of itself; the others go by the one before them.
+    const rest = this.#bytes.slice(restAt, this.#length);
+    const newest = this.newest!;
+    this.#length = 0;
+    this.#append(next);
+    this.#reserve(rest.length);
+    this.#bytes.set(rest, this.#length);
+    this.#length += rest.length;
+    this.#note(newest);
+    return before;
+  }
+
+  /** The pings before a time; the one after them, and where those behind that begin. */
+  #read(endMs: number): { before: Ping[]; next: Ping | undefined; restAt: number } {
     const bytes = this.#bytes;
-    const pings: Ping[] = [];
+    const before: Ping[] = [];
     let at = 0;
     let ts = 0;
     let cell = '';
@@ -90,23 +120,11 @@ export class PingLog {
         at = from + bytes[at]!;
         cell = cellOf(bytes, from, at);
       }
-      pings.push({ ts, status: STATUSES[code & 3]!, cell });
+      const ping = { ts, status: STATUSES[code & 3]!, cell };
+      if (ts >= endMs) return { before, next: ping, restAt: at };
+      before.push(ping);
     }
-    return pings;
-  }
-
-  /** Takes the pings before a time, exclusive, out of the log. */
-  takeBefore(endMs: number): Ping[] {
-    const pings = this.list();
-    // Most often nothing of the next minute is there yet.
-    if (pings.length === 0 || this.#ts < endMs) {
-      this.#length = 0;
-      return pings;
-    }
-    const later = pings.findIndex(({ ts }) => ts >= endMs);
-    this.#restart(pings.slice(later));
-    pings.length = later;
-    return pings;
+    return { before, next: undefined, restAt: at };
   }
 
   #restart(pings: readonly Ping[]): void {
