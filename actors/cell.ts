@@ -40,25 +40,26 @@ export function cell(options: MarketWindows & { readonly scorer: LinearScorer })
     },
     onClose(ctx, closed, find) {
       const minute = closed.find(({ sizeMs }) => sizeMs === MINUTE_MS);
+      // Only a minute is scored, and most that closes is what slides on after it.
+      if (minute === undefined) {
+        emitAll(ctx, 'cell', closed);
+        return;
+      }
       const bySize = new Map<number, Features>();
       for (const window of closed)
         bySize.set(window.sizeMs, featuresOf('cell', window.sizeMs, window.tally, window.lastPane));
-      let surge: Surge | undefined;
-      if (minute !== undefined) {
-        for (const [i, { feature }] of scorer.inputs.entries()) {
-          const sizeMs = sizesMs[i]!;
-          let features = bySize.get(sizeMs);
-          if (features === undefined) {
-            features = featuresOf('cell', sizeMs, find(sizeMs) ?? { n: [] }, minute.lastPane);
-            bySize.set(sizeMs, features);
-          }
-          input[i] = features[feature] ?? 0;
+      for (const [i, { feature }] of scorer.inputs.entries()) {
+        const sizeMs = sizesMs[i]!;
+        let features = bySize.get(sizeMs);
+        if (features === undefined) {
+          features = featuresOf('cell', sizeMs, find(sizeMs) ?? { n: [] }, minute.lastPane);
+          bySize.set(sizeMs, features);
         }
-        surge = scorer.score(input);
+        input[i] = features[feature] ?? 0;
       }
-      for (const window of closed) {
+      const surge = scorer.score(input);
+      for (const window of closed)
         emit(ctx, 'cell', window, bySize.get(window.sizeMs)!, window === minute ? surge : undefined);
-      }
     },
   });
 }
@@ -72,30 +73,40 @@ export function asChild(tally: Tally, late: boolean): Tally {
 }
 
 /** Emits a closed window of the actor that is called, as a row of its level. */
-export function emit(
+function emit(
   ctx: ActorContext,
   level: Level,
-  window: ClosedWindow,
+  { sizeMs, endMs, rev, lastPane }: ClosedWindow,
   features: Features,
-  surge?: Surge,
+  surge: Surge | undefined,
 ): void {
-  const { sizeMs, endMs, rev, lastPane } = window;
-  ctx.emit({
-    level,
-    key: ctx.key,
-    window: formatDuration(sizeMs),
-    start: endMs - sizeMs,
-    end: endMs,
-    rev,
-    features,
-    ...(surge === undefined ? {} : { surge }),
-    ...(level === 'cell' ? {} : { children: lastPane?.n[market.index.children] ?? 0 }),
-  });
+  const { key } = ctx;
+  const window = textOf(sizeMs);
+  const start = endMs - sizeMs;
+  // Literals, not spreads: most rows are of no minute.
+  if (level !== 'cell') {
+    const children = lastPane?.n[market.index.children] ?? 0;
+    ctx.emit({ level, key, window, start, end: endMs, rev, features, children });
+  } else if (surge === undefined) {
+    ctx.emit({ level, key, window, start, end: endMs, rev, features });
+  } else {
+    ctx.emit({ level, key, window, start, end: endMs, rev, features, surge });
+  }
 }
 
-/** Emits all closed windows of an actor above the cells. */
+/** Emits all closed windows of an actor, without a surge. */
 export function emitAll(ctx: ActorContext, level: Level, closed: readonly ClosedWindow[]): void {
   for (const window of closed) {
-    emit(ctx, level, window, featuresOf(level, window.sizeMs, window.tally, window.lastPane));
+    const { sizeMs, tally, lastPane } = window;
+    emit(ctx, level, window, featuresOf(level, sizeMs, tally, lastPane), undefined);
   }
+}
+
+const texts = new Map<number, string>();
+
+/** Length of a window as text, made once: it stands in every row. */
+function textOf(sizeMs: number): string {
+  let text = texts.get(sizeMs);
+  if (text === undefined) texts.set(sizeMs, (text = formatDuration(sizeMs)));
+  return text;
 }
