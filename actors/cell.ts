@@ -67,7 +67,7 @@ export function cell(options: MarketWindows & { readonly scorer: LinearScorer })
 /** A pane as its parent gets it: one child reported, unless this is a late piece of one that did. */
 export function asChild(tally: Tally, late: boolean): Tally {
   const copy = copyTally(tally);
-  while (copy.n.length < market.names.length) copy.n.push(0);
+  while (copy.n.length <= market.index.children) copy.n.push(0);
   copy.n[market.index.children] = late ? 0 : 1;
   return copy;
 }

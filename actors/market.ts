@@ -11,6 +11,7 @@ export const MINUTE_MS = 60_000;
 export const LEVELS = ['cell', 'gh5', 'gh4', 'region'] as const;
 export type Level = (typeof LEVELS)[number];
 
+/** What is 0 in most places stands last: it is left out wherever a tally is kept or sent. */
 export const market = new TallyShape([
   'open_ms',
   'enroute_ms',
@@ -22,6 +23,7 @@ export const market = new TallyShape([
   'open_end',
   'pickups',
   'dropoffs',
+  'children',
   'requests',
   'riders_cell',
   'riders_gh5',
@@ -32,7 +34,6 @@ export const market = new TallyShape([
   'sessions',
   'waits',
   'wait_ms',
-  'children',
 ] as const);
 
 const at = market.index;

@@ -135,13 +135,17 @@ function repeats(values: readonly string[]): boolean {
   return new Set(values.slice(0, look)).size <= look * CHOICES_SHARE;
 }
 
-function isInteger(value: unknown): boolean {
+function isInteger(value: unknown): value is number {
+  if (typeof value !== 'number') return false;
   // The difference to 0 loses the sign of -0.
-  return Number.isInteger(value) && Math.abs(value as number) <= INTEGER_MAX && !Object.is(value, -0);
+  if (value === 0) return !Object.is(value, -0);
+  return (value | 0) === value || (Number.isInteger(value) && Math.abs(value) <= INTEGER_MAX);
 }
 
 function isListOfIntegers(value: unknown): boolean {
-  return Array.isArray(value) && value.every(isInteger);
+  if (!Array.isArray(value)) return false;
+  for (const one of value) if (!isInteger(one)) return false;
+  return true;
 }
 
 function isPlain(value: unknown): boolean {
