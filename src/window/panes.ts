@@ -11,11 +11,12 @@ import { addTally, copyTally, type Tally } from './tally.js';
 /** Written by all: nothing that they do waits for anything. */
 const writer = new ByteWriter();
 
-/** The sum of the panes in a window of some size. */
+/**
+ * The sum of all panes from an index on: what a window has left behind is taken away when the window is asked for, and has
+ * a pane in it. So windows that are empty cost nothing.
+ */
 interface RunningSum {
-  readonly size: number;
   readonly tally: Tally;
-  /** Index of the first pane in the window. */
   first: number;
 }
 
@@ -31,6 +32,7 @@ export class Panes {
   #revisions: Map<string, number> | undefined;
   /** Running sums, of windows that end at `#sumsEnd`; none are kept that are not right. Derived: never stored. */
   #sums: RunningSum[] = [];
+  #sizesMs: readonly number[] = [];
   #sumsEnd = 0;
   /** Index of the first pane that is not in them yet. */
   #entering = 0;
@@ -70,24 +72,26 @@ export class Panes {
    */
   windowEnding(endMs: number, sizeMs: number): Tally | undefined {
     if (sizeMs === this.#paneMs) return this.get(endMs - sizeMs);
-    const size = sizeMs / this.#paneMs;
-    const sum = endMs / this.#paneMs === this.#sumsEnd && this.#sums.find((each) => each.size === size);
-    if (!sum) return this.sumOf(endMs, sizeMs);
-    return sum.first < this.#entering ? sum.tally : undefined;
+    const end = endMs / this.#paneMs;
+    const sum = end === this.#sumsEnd ? this.#sums[this.#sizesMs.indexOf(sizeMs)] : undefined;
+    if (sum === undefined) return this.sumOf(endMs, sizeMs);
+    const from = end - sizeMs / this.#paneMs;
+    const newest = this.#starts[this.#entering - 1];
+    if (newest === undefined || newest < from) return undefined;
+    for (; this.#starts[sum.first]! < from; sum.first++) this.#addTo(sum.tally, sum.first, -1);
+    return sum.tally;
   }
 
-  /** Moves the running sums to windows that end at a time, which is not before where they are. */
+  /**
+   * Moves the running sums to windows that end at a time, which is not before where they are.
+   * @param sizesMs always the same: those of the windows that will be asked for
+   */
   slideTo(endMs: number, sizesMs: readonly number[]): void {
     const end = endMs / this.#paneMs;
     if (this.#sums.length === 0 || end < this.#sumsEnd) this.#beginSums(end, sizesMs);
-    const starts = this.#starts;
-    for (; starts[this.#entering]! < end; this.#entering++) {
+    for (; this.#starts[this.#entering]! < end; this.#entering++) {
       const pane = this.#at(this.#entering);
       for (const { tally } of this.#sums) addTally(tally, pane);
-    }
-    for (const sum of this.#sums) {
-      const from = end - sum.size;
-      for (; starts[sum.first]! < from; sum.first++) this.#addTo(sum.tally, sum.first, -1);
     }
     this.#sumsEnd = end;
   }
@@ -169,14 +173,12 @@ export class Panes {
   }
 
   #beginSums(end: number, sizesMs: readonly number[]): void {
-    this.#sums = [];
+    this.#sizesMs = sizesMs;
     this.#entering = this.#firstFrom(end);
-    for (const sizeMs of sizesMs) {
-      const size = sizeMs / this.#paneMs;
-      if (size === 1) continue;
-      const first = this.#firstFrom(end - size);
-      this.#sums.push({ size, tally: this.#sumFrom(first, this.#entering), first });
-    }
+    this.#sums = sizesMs.map((sizeMs) => {
+      const first = this.#firstFrom(end - sizeMs / this.#paneMs);
+      return { tally: this.#sumFrom(first, this.#entering), first };
+    });
   }
 
   #dropFirst(): void {

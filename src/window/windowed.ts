@@ -48,12 +48,13 @@ interface WindowedState {
 export function windowed(spec: WindowedSpec): Behaviour {
   const { paneMs, windowsMs, allowedLatenessMs } = spec;
   const longestMs = Math.max(...windowsMs);
+  const longerMs = windowsMs.filter((sizeMs) => sizeMs > paneMs);
 
   function closeAt(state: WindowedState, ctx: ActorContext, endMs: number): void {
     const { panes } = state;
     const pane = panes.get(endMs - paneMs);
     if (pane !== undefined && !isZeroTally(pane)) spec.onPane?.(ctx, endMs - paneMs, pane, false);
-    panes.slideTo(endMs, windowsMs);
+    panes.slideTo(endMs, longerMs);
     const find = (sizeMs: number): Tally | undefined =>
       sizeMs === paneMs ? pane : panes.windowEnding(endMs, sizeMs);
     const closed: ClosedWindow[] = [];
