@@ -15,16 +15,17 @@ export interface Tally {
 export class TallyShape<Name extends string> {
   readonly names: readonly Name[];
   readonly index: Readonly<Record<Name, number>>;
+  readonly #zeros: readonly number[];
 
   constructor(names: readonly Name[]) {
     this.names = names;
     this.index = Object.fromEntries(names.map((name, i) => [name, i])) as Record<Name, number>;
+    this.#zeros = names.map(() => 0);
   }
 
   /** @param last counters behind this one are 0 and left out */
   zero(last?: Name): Tally {
-    const length = last === undefined ? this.names.length : this.index[last] + 1;
-    return { n: new Array<number>(length).fill(0) };
+    return { n: last === undefined ? this.#zeros.slice() : this.#zeros.slice(0, this.index[last] + 1) };
   }
 
   /** @example shape.of({ requests: 1, riders: 1 }) */
