@@ -21,13 +21,13 @@ export interface NodeLimits {
   /** At least so long between two snapshot transactions, ms. */
   readonly snapshotEveryMs: number;
   /**
-   * While input keeps coming and the node is behind or a replay is attached, commits are at least so far apart, ms: what
-   * is gathered costs less. Otherwise a commit follows as soon as the last one is acknowledged.
+   * While a replay is attached, commits are at least so far apart, ms: what is gathered costs less. Live it is less, the less
+   * the node is behind; when it is not, a commit follows as soon as the last one is acknowledged.
    */
   readonly commitEveryMs: number;
   /** While a minute closes, commits are at least so far apart, ms: cells are told by many, a little each time. */
   readonly closingCommitEveryMs: number;
-  /** Input messages that were not taken yet: with more of them, the node counts as behind. */
+  /** Input messages that were not taken yet: with more of them, the node begins to be behind. */
   readonly behindMessages: number;
   /** Attempts to store a commit before the node gives up. */
   readonly commitAttemptsMax: number;
@@ -41,11 +41,11 @@ export interface NodeLimits {
 
 export const DEFAULT_LIMITS: NodeLimits = {
   turnBytes: 256 * 1024,
-  turnInputMs: 100,
+  turnInputMs: 30,
   uncommittedEventsMax: 50_000,
   batchBytesMax: 16 * 1024 * 1024,
   turnTimersMax: 10_000,
-  turnTimersMs: 15,
+  turnTimersMs: 30,
   residentActorsMax: 1_000_000,
   idleSteps: 10_000,
   pendingSnapshotActorsMax: 500_000,

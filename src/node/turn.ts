@@ -24,6 +24,8 @@ export interface TurnOptions extends Pick<NodeOptions, 'clock' | 'partition'> {
   readonly onFailure: (thrown: unknown) => void;
 }
 
+/** With so many times more messages than make a node behind, it gathers as long as it may. */
+const BEHIND_FULLY = 16;
 /** Timers that fire between two looks at the clock. */
 const TIMERS_BITE = 200;
 
@@ -70,14 +72,22 @@ export class Turn {
     for (const { partition } of damaged)
       partitions.rebuild(partition.partition).catch(this.#options.onFailure);
     this.#live = live;
-    // While there is more to take, gather: an actor that changes again is then committed once. Unless somebody waits.
-    const prompt = live && lagOf(owned) <= limits.behindMessages;
-    const { commitEveryMs, closingCommitEveryMs } = limits;
-    const everyMs = !prompt ? commitEveryMs : closing ? Math.min(commitEveryMs, closingCommitEveryMs) : 0;
-    const due = clock.monotonic() - pipeline.startedAtMs >= everyMs || partitions.releasing;
+    const sinceMs = clock.monotonic() - pipeline.startedAtMs;
+    const due = sinceMs >= this.#commitEveryMs(owned, closing) || partitions.releasing;
     if (closing) worked = true;
     if ((!worked || due) && commits.start()) worked = true;
     return worked;
+  }
+
+  /**
+   * How far commits are apart: while there is more to take, gather, for an actor that changes again is then committed once.
+   * The less so, the less there is to take: somebody waits for a live value.
+   */
+  #commitEveryMs(owned: readonly OwnedPartition[], closing: boolean): number {
+    const { commitEveryMs, closingCommitEveryMs, behindMessages } = this.#options.limits;
+    const behind = this.#live ? (lagOf(owned) / behindMessages - 1) / BEHIND_FULLY : 1;
+    const gatherMs = commitEveryMs * Math.max(0, Math.min(1, behind));
+    return closing ? Math.max(gatherMs, Math.min(commitEveryMs, closingCommitEveryMs)) : gatherMs;
   }
 
   /**
