@@ -35,6 +35,7 @@ export class CommitPipeline {
   /** Partitions of the batch that was sent last. */
   #flying = new Set<number>();
   #startedAtMs = Number.NEGATIVE_INFINITY;
+  #makingMs = 0;
 
   constructor(options: CommitPipelineOptions) {
     this.#options = options;
@@ -47,6 +48,11 @@ export class CommitPipeline {
   /** Monotonic time at which the last batch was sent. */
   get startedAtMs(): number {
     return this.#startedAtMs;
+  }
+
+  /** How long the last batch took to be made, ms: nothing else was done meanwhile. */
+  get makingMs(): number {
+    return this.#makingMs;
   }
 
   /** Resolves when no batch is in flight. */
@@ -77,6 +83,7 @@ export class CommitPipeline {
   start(take: () => readonly Commit[]): boolean {
     if (this.busy) return false;
     const { log, clock, observer, groupCommit } = this.#options;
+    const fromMs = clock.monotonic();
     const commits = [...this.#held, ...take().map((commit) => encodeCommit(commit, log.payloadBytesMax))];
     if (commits.length === 0) return false;
     const { batch, bytes, messages } = this.#pack(commits);
@@ -95,6 +102,7 @@ export class CommitPipeline {
         this.#options.onFailure(errorOf(error));
       },
     );
+    this.#makingMs = clock.monotonic() - fromMs;
     return true;
   }
 

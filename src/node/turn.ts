@@ -26,6 +26,8 @@ export interface TurnOptions extends Pick<NodeOptions, 'clock' | 'partition'> {
 
 /** With so many times more messages than make a node behind, it gathers as long as it may. */
 const BEHIND_FULLY = 16;
+/** Of the time, making commits takes so much at most, as long as commits may be gathered. */
+const COMMIT_SHARE = 0.2;
 /** Timers that fire between two looks at the clock. */
 const TIMERS_BITE = 200;
 
@@ -81,13 +83,15 @@ export class Turn {
 
   /**
    * How far commits are apart: while there is more to take, gather, for an actor that changes again is then committed once.
-   * The less so, the less there is to take: somebody waits for a live value.
+   * The less so, the less there is to take and the less a commit costs: somebody waits for a live value.
    */
   #commitEveryMs(owned: readonly OwnedPartition[], closing: boolean): number {
-    const { commitEveryMs, closingCommitEveryMs, behindMessages } = this.#options.limits;
-    const behind = this.#live ? (lagOf(owned) / behindMessages - 1) / BEHIND_FULLY : 1;
-    const gatherMs = commitEveryMs * Math.max(0, Math.min(1, behind));
-    return closing ? Math.max(gatherMs, Math.min(commitEveryMs, closingCommitEveryMs)) : gatherMs;
+    const { limits, pipeline } = this.#options;
+    const { commitEveryMs, closingCommitEveryMs, behindMessages } = limits;
+    if (!this.#live) return commitEveryMs;
+    const behind = (lagOf(owned) / behindMessages - 1) / BEHIND_FULLY;
+    const gatherMs = Math.max(commitEveryMs * behind, pipeline.makingMs / COMMIT_SHARE);
+    return Math.min(commitEveryMs, closing ? Math.max(gatherMs, closingCommitEveryMs) : gatherMs);
   }
 
   /**
