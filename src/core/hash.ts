@@ -10,22 +10,32 @@ const PRIME = 0x01000193;
 const encoder = new TextEncoder();
 
 export function fnv1a32(text: string): number {
-  let hash = OFFSET;
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i);
-    if (code > 0x7f) return fnv1a32Bytes(encoder.encode(text));
-    hash = Math.imul(hash ^ code, PRIME);
-  }
-  return hash >>> 0;
+  return hashed(OFFSET, text) >>> 0;
 }
 
-function fnv1a32Bytes(bytes: Uint8Array): number {
-  let hash = OFFSET;
+/** Goes on with a hash of what stands before the text. */
+function hashed(before: number, text: string): number {
+  let hash = before;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code > 0x7f) return hashedBytes(before, encoder.encode(text));
+    hash = Math.imul(hash ^ code, PRIME);
+  }
+  return hash;
+}
+
+function hashedBytes(before: number, bytes: Uint8Array): number {
+  let hash = before;
   for (const byte of bytes) hash = Math.imul(hash ^ byte, PRIME);
-  return hash >>> 0;
+  return hash;
 }
 
 /** The partition that owns an actor: `fnv1a32(type/key) mod partitions`. */
 export function partitionOf(actorId: string, partitions: number): number {
   return fnv1a32(actorId) % partitions;
+}
+
+/** The same without the id, which need not be put together for it. */
+export function partitionOfKey(type: string, key: string, partitions: number): number {
+  return (hashed(hashed(hashed(OFFSET, type), '/'), key) >>> 0) % partitions;
 }

@@ -12,8 +12,7 @@
  */
 import type { ActorEvent } from '../actor/behaviour.js';
 import { GroundswellError } from '../core/errors.js';
-import { partitionOf } from '../core/hash.js';
-import { actorId } from '../core/ids.js';
+import { partitionOf, partitionOfKey } from '../core/hash.js';
 import type { RefusedEvent } from '../partition/frame.js';
 import { RELEASE_EVENT, releasedActor } from '../partition/quarantine.js';
 import type { ProducerMode } from '../partition/watermark.js';
@@ -166,8 +165,8 @@ export class Producer {
   offer(event: ActorEvent): boolean {
     const route = this.#options.routes.get(event.type);
     if (route === undefined) return this.#offerRelease(event);
-    const to = actorId(route.actorType, event[route.keyField] as string);
-    this.#put(partitionOf(to, this.#options.partitions), event);
+    const key = event[route.keyField] as string;
+    this.#put(partitionOfKey(route.actorType, key, this.#options.partitions), event);
     if (event.ts > this.#latestMs) this.#latestMs = event.ts;
     return true;
   }

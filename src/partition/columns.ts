@@ -43,7 +43,7 @@ const MAKES_MAX = 256;
 /** A longer part of a text keeps the whole of it in memory. */
 const COPIED_CHARS = 12;
 
-type Plain = Record<string, unknown>;
+type Plain = Readonly<Record<string, unknown>>;
 
 const packr = new Packr({ useRecords: true, moreTypes: false });
 /** For a column whose number of bytes is not known before. */
@@ -51,7 +51,15 @@ const draft = new ByteWriter();
 
 /** Writes values for `readColumn`, which has to know how many there are. */
 export function writeColumn(writer: ByteWriter, values: readonly unknown[], depth = 0): void {
-  const kind = kindOf(values, depth);
+  writeAs(kindOf(values, depth), writer, values, depth);
+}
+
+/** The same, for objects that are known to be nothing but fields. */
+export function writePlainColumn(writer: ByteWriter, values: readonly Plain[]): void {
+  writeAs(RECORDS, writer, values, 0);
+}
+
+function writeAs(kind: number, writer: ByteWriter, values: readonly unknown[], depth: number): void {
   if (kind === RECORDS && writeRecords(writer, values as readonly Plain[], depth)) return;
   writer.uint(kind === RECORDS ? PACKED : kind);
   draft.clear();
@@ -115,19 +123,22 @@ export function readColumn(reader: ByteReader): Column {
 
 function kindOf(values: readonly unknown[], depth: number): number {
   const first = values[0];
-  const same = (): boolean => values.every((value) => value === first);
-  if (typeof first === 'string') {
-    if (!values.every((value) => typeof value === 'string')) return PACKED;
-    if (same()) return SAME;
-    return repeats(values) ? CHOICES : TEXTS;
+  const type = typeof first;
+  if (values.length === 0) return PACKED;
+  if (type === 'object') {
+    if (values.every(isListOfIntegers)) return LISTS;
+    return depth < DEPTH_MAX && values.every(isPlain) ? RECORDS : PACKED;
   }
-  if (typeof first === 'number') {
-    if (values.every(isInteger)) return same() ? SAME : INTEGERS;
-    return values.every((value) => typeof value === 'number') ? NUMBERS : PACKED;
+  let same = true;
+  let integers = true;
+  for (const value of values) {
+    if (typeof value !== type) return PACKED;
+    if (value !== first) same = false;
+    if (integers && !isInteger(value)) integers = false;
   }
-  if (typeof first === 'boolean') return same() ? SAME : PACKED;
-  if (values.length > 0 && values.every(isListOfIntegers)) return LISTS;
-  return depth < DEPTH_MAX && values.length > 0 && values.every(isPlain) ? RECORDS : PACKED;
+  if (type === 'number') return !integers ? NUMBERS : same ? SAME : INTEGERS;
+  if (type === 'string') return same ? SAME : repeats(values as readonly string[]) ? CHOICES : TEXTS;
+  return type === 'boolean' && same ? SAME : PACKED;
 }
 
 function repeats(values: readonly string[]): boolean {
@@ -202,7 +213,7 @@ function writeRecords(writer: ByteWriter, records: readonly Plain[], depth: numb
       );
     }
   }
-  if (shapes.length === 1) return true;
+  if (shapes.length <= 1) return true;
   draft.clear();
   for (const { shape, length } of runs) draft.uint(shape).uint(length);
   writer.bytes(draft.written);

@@ -5,7 +5,7 @@
  */
 import type { ActorEvent } from '../actor/behaviour.js';
 import { ByteReader, ByteWriter } from '../core/bytes.js';
-import { readColumn, writeColumn } from './columns.js';
+import { readColumn, writeColumn, writePlainColumn } from './columns.js';
 import type { ProducerMode } from './watermark.js';
 
 /** A version of the layouts below; a reader refuses others. */
@@ -76,7 +76,7 @@ export function encodeEventFrame(frame: EventFrame): Uint8Array {
     .uint(seq)
     .float(watermarkMs)
     .uint(events.length);
-  writeColumn(writer, events);
+  writePlainColumn(writer, events);
   return writer.take();
 }
 

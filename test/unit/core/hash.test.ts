@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { fnv1a32, partitionOf } from '../../../src/core/hash.js';
+import { fnv1a32, partitionOf, partitionOfKey } from '../../../src/core/hash.js';
 
 describe('fnv1a32', () => {
   // Vectors of draft-eastlake-fnv and of the FNV authors' test suite.
@@ -34,6 +34,19 @@ describe('fnv1a32', () => {
 });
 
 describe('partitionOf', () => {
+  it('property: is the same of a type and a key, and of the id that they make', () => {
+    fc.assert(
+      fc.property(
+        fc.string(),
+        fc.string({ unit: 'grapheme' }),
+        fc.integer({ min: 1, max: 256 }),
+        (type, key, partitions) => {
+          expect(partitionOfKey(type, key, partitions)).toBe(partitionOf(`${type}/${key}`, partitions));
+        },
+      ),
+    );
+  });
+
   it('gives a partition that there is', () => {
     fc.assert(
       fc.property(fc.string(), fc.integer({ min: 1, max: 1_000 }), (id, partitions) => {

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { Packr } from 'msgpackr';
 import { describe, expect, it } from 'vitest';
 import { ByteReader, ByteWriter } from '../../../src/core/bytes.js';
-import { readColumn, writeColumn } from '../../../src/partition/columns.js';
+import { readColumn, writeColumn, writePlainColumn } from '../../../src/partition/columns.js';
 
 function throughColumn(values: readonly unknown[]): unknown[] {
   const writer = new ByteWriter();
@@ -96,6 +96,14 @@ describe('columns', () => {
       const strange = [{ [`"];throw ${i};//`]: i, 'a b': '\u2028', [`${i}\n`]: null }];
       expect(throughColumn(strange)).toEqual(strange);
     }
+  });
+
+  it('no objects at all, and what stands behind them', () => {
+    const writer = new ByteWriter();
+    writePlainColumn(writer, []);
+    const reader = new ByteReader(writer.text('behind').take());
+    readColumn(reader);
+    expect(reader.text()).toBe('behind');
   });
 
   it('each value is its own: who changes one changes no other', () => {
