@@ -10,6 +10,7 @@ import { GroundswellError } from '../core/errors.js';
 import { isGeohash } from '../core/geohash.js';
 import { REGION_NAME, type RegionName } from '../core/ids.js';
 import { nearest } from '../core/nearest.js';
+import { FRAME_EVENTS_MAX } from '../partition/frame.js';
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
@@ -22,7 +23,7 @@ const duration = (byDefault: string, minMs = 1): z.ZodType<number, string | unde
 
 /** The limits that keep every queue, cache, frame and batch bounded (P8). */
 const limits = z.strictObject({
-  frameEvents: count.max(65_536).default(512).describe('events in one input frame'),
+  frameEvents: count.max(FRAME_EVENTS_MAX).default(512).describe('events in one input frame'),
   stepEvents: count
     .default(50_000)
     .describe('events that a partition may have taken and not committed: more input waits'),

@@ -16,6 +16,9 @@ const IS_END = 2;
 /** Those of `MailMessage`. */
 const MESSAGE_PARTS = 4;
 
+/** Most events of a frame: columns that share everything take no bytes for one. */
+export const FRAME_EVENTS_MAX = 65_536;
+
 /** An event that was refused at the door, kept for the dead side subject. */
 export interface RefusedEvent extends ActorEvent {
   readonly type: 'refused';
@@ -88,6 +91,8 @@ export function openEventFrame(bytes: Uint8Array): OpenEventFrame {
   const seq = reader.uint();
   const watermarkMs = reader.float();
   const count = reader.uint();
+  if (count > FRAME_EVENTS_MAX)
+    throw new RangeError(`a frame of ${count} events is not known here (most are ${FRAME_EVENTS_MAX})`);
   const events = readColumn(reader);
   return {
     producer,

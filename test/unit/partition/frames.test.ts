@@ -12,6 +12,7 @@ import {
   decodeMailFrame,
   encodeEventFrame,
   encodeMailFrame,
+  FRAME_EVENTS_MAX,
   type EventFrame,
 } from '../../../src/partition/frame.js';
 import {
@@ -94,6 +95,17 @@ describe('event and mail frames', () => {
       fc.property(fc.array(share, { maxLength: 4 }), (shares) => {
         expect(decodeMailFrame(encodeMailFrame(shares))).toEqual(shares);
       }),
+    );
+  });
+
+  it('P8 a frame that says it holds more events than one may is refused, however few bytes it has', () => {
+    const events = Array.from({ length: FRAME_EVENTS_MAX + 1 }, () => ({ type: 'session.opened', ts: 1 }));
+    const frame = { producer: 'p', mode: 'live', seq: 0, watermarkMs: 1, end: false } as const;
+    const bytes = encodeEventFrame({ ...frame, events });
+    expect(bytes.byteLength).toBeLessThan(100);
+    expect(() => decodeEventFrame(bytes)).toThrow(`${events.length}`);
+    expect(decodeEventFrame(encodeEventFrame({ ...frame, events: events.slice(1) })).events).toHaveLength(
+      FRAME_EVENTS_MAX,
     );
   });
 
