@@ -28,7 +28,8 @@ export interface ActorContext {
    * Sends a message to another actor. Visible to nobody before the step is committed. Messages of one step to the
    * same actor, with the same name and time, are merged when the receiver declares `combine` for that name.
    * @param atMs event time that the message is about, ms UTC
-   * @param body plain data (numbers, strings, arrays, objects); not to be touched after the call
+   * @param body plain data (numbers, strings, arrays, objects); not to be touched after the call. What a frame cannot hold
+   *   (a function, a symbol, an object in itself) fails the call
    */
   send(type: string, key: string, name: string, atMs: number, body: unknown): void;
   /** Sets the named event-time timer of this actor; a timer of that name that was set before is replaced. */
@@ -36,7 +37,7 @@ export interface ActorContext {
   cancel(timer: string): void;
   /** When the named timer is due, ms UTC; undefined when it is not set. */
   due(timer: string): number | undefined;
-  /** Emits a row for the world. */
+  /** Emits a row for the world. Its values are finite numbers: any other fails the call. */
   emit(row: RowDraft): void;
   /**
    * Shows values of this actor as of now, for live views: what was shown before is replaced, and the last of a commit

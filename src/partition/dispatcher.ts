@@ -11,6 +11,7 @@ import { actorId, type ActorId } from '../core/ids.js';
 import { Times } from '../core/times.js';
 import type { Resident } from './actor-record.js';
 import { CallFailed, deadLetter, plainBody, textOf, type Call } from './poison.js';
+import { notNumber, whyNotPlain } from './plain-data.js';
 import type { Effects } from './step-effects.js';
 import type { StageMarks } from './watermark.js';
 
@@ -140,6 +141,9 @@ export class Dispatcher implements ActorContext, Caller {
     const declared = from.sends.get(type);
     if (target === undefined || declared === undefined)
       throw refuse(`"${from.behaviour.type}" sends to "${type}", but does not declare it in sends.`);
+    const why = whyNotPlain(body);
+    if (why !== undefined)
+      throw refuse(`The message "${name}" to "${type}" holds ${why}, which is no plain data.`);
     const to = actorId(type, key);
     // Timed mail to an actor here is delivered within the step, before its stage closes further.
     const here = declared === 'timed' && partitionOf(to, this.#here.partitions) === this.#here.partition;
@@ -169,6 +173,8 @@ export class Dispatcher implements ActorContext, Caller {
     const { marks, partitions, region } = this.#here;
     const { level, key, window, start, end, rev, features, surge, children } = draft;
     expectValues(features);
+    if (surge !== undefined) expectValues({ multiplier: surge.multiplier, raw: surge.raw });
+    if (children !== undefined) expectValues({ children });
     const watermark = this.watermark;
     const reported = stage === 0 ? partitions : marks.reported(stage, end);
     const final = end <= watermark;
@@ -230,6 +236,8 @@ function refuse(message: string): GroundswellError {
 
 function expectValues(values: unknown): void {
   if (typeof values !== 'object' || values === null) throw refuse('A row, or what is shown, has no values.');
+  const why = notNumber(values);
+  if (why !== undefined) throw refuse(`Of a row, or what is shown, ${why}, which is no finite number.`);
 }
 
 /** Handlers are synchronous: what comes after an `await` is of no step. */

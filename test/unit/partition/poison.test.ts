@@ -116,6 +116,53 @@ describe('Poison: what goes wrong at its edges', () => {
     expect(driven.sides).toEqual([]);
   });
 
+  const cyclic: { self?: unknown } = {};
+  cyclic.self = cyclic;
+  const row = { level: 'cell', key: 'c', window: '1m', start: 0, end: MINUTE, rev: 0 };
+  it.each<[string, (ctx: ActorContext) => void, RegExp]>([
+    ['a symbol in a message', (ctx) => ctx.send('ear', 'x', 'hear', 0, { deep: [Symbol('s')] }), /a symbol/],
+    ['a function', (ctx) => ctx.send('ear', 'x', 'hear', 0, [() => 1]), /a function/],
+    ['a message that holds itself', (ctx) => ctx.send('ear', 'x', 'hear', 0, cyclic), /in each other/],
+    ['an integer that is too large', (ctx) => ctx.send('ear', 'x', 'hear', 0, 2n ** 70n), /64 bits/],
+    [
+      'a row with a value that is none',
+      (ctx) => ctx.emit({ ...row, features: { mean: 0 / 0 } }),
+      /"mean" is NaN/,
+    ],
+    [
+      'a row with a bigint',
+      (ctx) => ctx.emit({ ...row, features: { n: 1n as unknown as number } }),
+      /"n" is 1, which is no finite number/,
+    ],
+    ['a value to show', (ctx) => ctx.show({ n: Symbol('s') as unknown as number }), /"n" is a symbol/],
+  ])('P8 %s is a dead letter of who said it, not a commit that cannot be made', async (_, say, why) => {
+    const mouth = defineActor<object>({
+      type: 'mouth',
+      sends: ['ear'],
+      state: () => ({}),
+      events: {
+        go: { key: 'key', handle: (_state, event, ctx) => (event['bad'] === true ? say(ctx) : undefined) },
+      },
+    });
+    const ear = defineActor<{ heard: number }>({
+      type: 'ear',
+      sends: [],
+      state: () => ({ heard: 0 }),
+      messages: { hear: { handle: (state) => void state.heard++ } },
+    });
+    const driven = new Driven([mouth as Behaviour, ear as Behaviour]);
+    await driven.step(
+      [
+        { type: 'go', key: 'a', ts: 1, bad: true },
+        { type: 'go', key: 'b', ts: 1 },
+      ],
+      2,
+    );
+    expect(driven.sides).toMatchObject([{ kind: 'dead', body: { reason: 'threw', actor: 'mouth/a' } }]);
+    expect(JSON.stringify(driven.sides)).toMatch(new RegExp(why.source.replaceAll('"', '\\\\"')));
+    expect(driven.stored('mouth', 'b')).toEqual({});
+  });
+
   it('timers that were due together with one that fails all fire', async () => {
     const driven = new Driven(POISONED, { poison: RULES });
     const ring = (key: string) => ({ type: 'do', key, by: 5, ts: 0 });

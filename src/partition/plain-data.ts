@@ -1,0 +1,49 @@
+/**
+ * What handlers may hand out: data that a frame can hold. It is looked at when it is said, for what cannot be written would only
+ * be found when the commit is made: then it is nobody's failure, and would be found again after each start.
+ */
+
+/** Deeper data is none: it holds itself, most likely. */
+const DEPTH_MAX = 64;
+
+/** Why a value is no plain data, in words; undefined when it is. */
+export function whyNotPlain(value: unknown, depth = 0): string | undefined {
+  switch (typeof value) {
+    case 'number':
+    case 'string':
+    case 'boolean':
+    case 'undefined':
+      return undefined;
+    case 'bigint':
+      return BigInt.asIntN(64, value) === value ? undefined : 'an integer of more than 64 bits';
+    case 'function':
+    case 'symbol':
+      return `a ${typeof value}`;
+    case 'object':
+      break;
+  }
+  if (value === null || ArrayBuffer.isView(value)) return undefined;
+  if (depth === DEPTH_MAX) return `more than ${DEPTH_MAX} objects in each other`;
+  if (Array.isArray(value)) {
+    for (const one of value) {
+      const why = typeof one === 'number' ? undefined : whyNotPlain(one, depth + 1);
+      if (why !== undefined) return why;
+    }
+    return undefined;
+  }
+  for (const name in value) {
+    const why = whyNotPlain((value as Record<string, unknown>)[name], depth + 1);
+    if (why !== undefined) return why;
+  }
+  return undefined;
+}
+
+/** The first of values that is no finite number, as text; undefined when all are. */
+export function notNumber(values: object): string | undefined {
+  for (const name in values) {
+    const value = (values as Record<string, unknown>)[name];
+    if (!Number.isFinite(value))
+      return `"${name}" is ${typeof value === 'symbol' ? 'a symbol' : String(value)}`;
+  }
+  return undefined;
+}
