@@ -122,10 +122,10 @@ export function driver({ presenceMs, live }: DriverOptions): Behaviour<DriverSta
             return;
           }
           const ping: Ping = { ts: event.ts, status: event['status'] as Status, cell: event.cell! };
-          const before = live || state.shown ? (state.pings.newest ?? state.last) : undefined;
+          const tells = live || state.shown;
+          const before = tells ? (state.pings.newest ?? state.last) : undefined;
           state.pings.add(ping);
-          if ((live || state.shown) && (before === undefined || ping.ts >= before.ts))
-            show(state, ctx, before, ping);
+          if (tells && (before === undefined || ping.ts >= before.ts)) show(state, ctx, before, ping);
           const dueMs = ctx.due('seal');
           if (dueMs === undefined || sealMs < dueMs) ctx.schedule('seal', sealMs);
         },

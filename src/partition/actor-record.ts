@@ -6,7 +6,7 @@
 import { clearSource, pack, unpack } from 'msgpackr';
 import type { RegisteredType } from '../actor/registry.js';
 import { ByteReader, ByteWriter } from '../core/bytes.js';
-import type { ActorId } from '../core/ids.js';
+import { actorKey, type ActorId } from '../core/ids.js';
 import { Times } from '../core/times.js';
 import { loadTrouble, storeTrouble, type StoredTrouble, type Trouble } from './quarantine.js';
 
@@ -32,6 +32,25 @@ export interface Resident {
   record: Uint8Array | undefined;
   /** Number of the last step that touched it. */
   touchedIn: number;
+}
+
+/** An actor of which nothing is known yet. */
+export function newResident(id: ActorId, type: RegisteredType): Resident {
+  return {
+    id,
+    key: actorKey(id),
+    type,
+    state: undefined,
+    timers: undefined,
+    seen: undefined,
+    trouble: undefined,
+    dirty: false,
+    forgotten: false,
+    resident: true,
+    changedIn: 0,
+    record: undefined,
+    touchedIn: 0,
+  };
 }
 
 export type ResidentOrId = Resident | ActorId;

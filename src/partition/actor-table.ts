@@ -7,7 +7,14 @@
  */
 import { actorKey, actorType, type ActorId } from '../core/ids.js';
 import type { Registry } from '../actor/registry.js';
-import { decodeActor, encodeActor, encodeState, loadedState, type Resident } from './actor-record.js';
+import {
+  decodeActor,
+  encodeActor,
+  encodeState,
+  loadedState,
+  newResident,
+  type Resident,
+} from './actor-record.js';
 import { viewOf, type ActorView } from './actor-view.js';
 import { CallFailed, textOf } from './poison.js';
 
@@ -94,21 +101,10 @@ export class ActorTable {
     if (type === undefined) return undefined;
     const unsaved = this.#unsaved.size === 0 ? undefined : this.#unsaved.get(id);
     const stored = unsaved === undefined ? this.#source.get(id) : unsaved.bytes;
-    const actor: Resident = {
-      id,
-      key: actorKey(id),
-      type,
-      state: undefined,
-      timers: undefined,
-      seen: undefined,
-      trouble: undefined,
-      dirty: false,
-      forgotten: false,
-      resident: true,
-      changedIn: unsaved?.commit ?? 0,
-      record: unsaved?.bytes,
-      touchedIn: this.step,
-    };
+    const actor = newResident(id, type);
+    actor.changedIn = unsaved?.commit ?? 0;
+    actor.record = unsaved?.bytes;
+    actor.touchedIn = this.step;
     if (stored === undefined) this.#renew(actor);
     else load(actor, stored);
     this.#enter(actor);

@@ -11,7 +11,7 @@ import { actorId, type ActorId } from '../core/ids.js';
 import { Times } from '../core/times.js';
 import type { Resident } from './actor-record.js';
 import { CallFailed, deadLetter, plainBody, textOf, type Call } from './poison.js';
-import { notNumber, whyNotPlain } from './plain-data.js';
+import { whyNotPlain } from './plain-data.js';
 import type { Effects } from './step-effects.js';
 import type { StageMarks } from './watermark.js';
 
@@ -173,8 +173,11 @@ export class Dispatcher implements ActorContext, Caller {
     const { marks, partitions, region } = this.#here;
     const { level, key, window, start, end, rev, features, surge, children } = draft;
     expectValues(features);
-    if (surge !== undefined) expectValues({ multiplier: surge.multiplier, raw: surge.raw });
-    if (children !== undefined) expectValues({ children });
+    if (surge !== undefined) {
+      expectNumber('multiplier', surge.multiplier);
+      expectNumber('raw', surge.raw);
+    }
+    if (children !== undefined) expectNumber('children', children);
     const watermark = this.watermark;
     const reported = stage === 0 ? partitions : marks.reported(stage, end);
     const final = end <= watermark;
@@ -236,8 +239,13 @@ function refuse(message: string): GroundswellError {
 
 function expectValues(values: unknown): void {
   if (typeof values !== 'object' || values === null) throw refuse('A row, or what is shown, has no values.');
-  const why = notNumber(values);
-  if (why !== undefined) throw refuse(`Of a row, or what is shown, ${why}, which is no finite number.`);
+  for (const name in values) expectNumber(name, (values as Record<string, unknown>)[name]);
+}
+
+function expectNumber(name: string, value: unknown): void {
+  if (Number.isFinite(value)) return;
+  const said = typeof value === 'symbol' ? 'a symbol' : String(value);
+  throw refuse(`Of a row, or what is shown, "${name}" is ${said}, which is no finite number.`);
 }
 
 /** Handlers are synchronous: what comes after an `await` is of no step. */

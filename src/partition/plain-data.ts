@@ -37,13 +37,3 @@ export function whyNotPlain(value: unknown, depth = 0): string | undefined {
   }
   return undefined;
 }
-
-/** The first of values that is no finite number, as text; undefined when all are. */
-export function notNumber(values: object): string | undefined {
-  for (const name in values) {
-    const value = (values as Record<string, unknown>)[name];
-    if (!Number.isFinite(value))
-      return `"${name}" is ${typeof value === 'symbol' ? 'a symbol' : String(value)}`;
-  }
-  return undefined;
-}

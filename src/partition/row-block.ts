@@ -6,8 +6,8 @@
 import type { Row } from '../actor/row.js';
 import { ByteReader, ByteWriter } from '../core/bytes.js';
 
-/** What the rows of a block share. */
-export interface RowKind {
+/** What rows have in common whenever they were said. */
+export interface RowHead {
   readonly region: string;
   readonly level: string;
   readonly window: string;
@@ -17,6 +17,10 @@ export interface RowKind {
   /** Of the rows' surge; null when they have none. */
   readonly model: string | null;
   readonly hasChildren: boolean;
+}
+
+/** What the rows of a block share. */
+export interface RowKind extends RowHead {
   readonly rev: number;
   readonly final: boolean;
   /** Partitions that rows wait for. */
@@ -24,7 +28,7 @@ export interface RowKind {
 }
 
 /** Numbers of a row that every kind has. */
-const FIXED = 6;
+export const FIXED = 6;
 /** Which of a row's times and reports are others than those of the row before it. */
 const OTHER_END = 1;
 const OTHER_WATERMARK = 2;
@@ -33,11 +37,7 @@ const OTHER_REPORTED = 4;
 const BLOCK_BYTES = 1024;
 
 /** Numbers per row. */
-export function stride({
-  names,
-  model,
-  hasChildren,
-}: Pick<RowKind, 'names' | 'model' | 'hasChildren'>): number {
+export function stride({ names, model, hasChildren }: RowHead): number {
   return FIXED + (hasChildren ? 1 : 0) + (model === null ? 0 : 2) + names.length;
 }
 
@@ -284,12 +284,7 @@ export function rowsIn({ kind, keys, numbers }: RowBlock, from: number, to: numb
 }
 
 /** A row from its numbers, which begin at a place. */
-export function rowAt(
-  kind: Pick<RowKind, 'region' | 'level' | 'window' | 'lengthMs' | 'names' | 'model' | 'hasChildren'>,
-  key: string,
-  numbers: ArrayLike<number>,
-  from: number,
-): Row {
+export function rowAt(kind: RowHead, key: string, numbers: ArrayLike<number>, from: number): Row {
   const { region, level, window, lengthMs, names, model, hasChildren } = kind;
   const end = numbers[from]!;
   const expected = numbers[from + 4]!;

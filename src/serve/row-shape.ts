@@ -3,23 +3,15 @@
  * numbers, which is a fraction of what an object costs.
  */
 import type { Row } from '../actor/row.js';
-import { rowAt, stride, type RowBlock } from '../partition/row-block.js';
+import { FIXED, rowAt, stride, type RowBlock, type RowHead } from '../partition/row-block.js';
 
 /** Places of what is read without making the row. */
 export const END = 0;
 const REV = 1;
 const FINAL = 2;
 export const WATERMARK = 3;
-const FIXED = 6;
 
-export interface RowShape {
-  readonly region: string;
-  readonly level: string;
-  readonly window: string;
-  readonly lengthMs: number;
-  readonly names: readonly string[];
-  readonly model: string | null;
-  readonly hasChildren: boolean;
+export interface RowShape extends RowHead {
   /** Numbers per row. */
   readonly stride: number;
   /** Place of the multiplier, followed by the raw score; -1 when rows have none. */

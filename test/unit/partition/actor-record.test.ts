@@ -8,6 +8,7 @@ import {
   decodeActor,
   encodeActor,
   encodeState,
+  newResident,
   restoreState,
   type Resident,
 } from '../../../src/partition/actor-record.js';
@@ -16,22 +17,7 @@ import type { Trouble } from '../../../src/partition/quarantine.js';
 const type = { behaviour: {} } as RegisteredType;
 
 function actor(parts: Partial<Resident>): Resident {
-  return {
-    id: 'cell/9q8yyk' as ActorId,
-    key: '9q8yyk',
-    type,
-    state: undefined,
-    timers: undefined,
-    seen: undefined,
-    trouble: undefined,
-    dirty: false,
-    forgotten: false,
-    resident: true,
-    changedIn: 0,
-    record: undefined,
-    touchedIn: 0,
-    ...parts,
-  };
+  return { ...newResident('cell/9q8yyk' as ActorId, type), ...parts };
 }
 
 const times = fc.option(
