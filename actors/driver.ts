@@ -13,7 +13,7 @@ import {
 } from '../src/index.js';
 import { tellLive } from './live.js';
 import { DRIVERS_AT, market, MINUTE_MS } from './market.js';
-import { PingLog, STATUSES, type Ping, type Status } from './ping-log.js';
+import { PingLog, type Ping, type PingVisitor, type Status } from './ping-log.js';
 
 const MS_AT: Readonly<Record<Status, number>> = {
   open: market.index.open_ms,
@@ -26,9 +26,7 @@ const MS_AT: Readonly<Record<Status, number>> = {
 const SHOWN_AS = { open: 'open', enroute: 'enroute', ontrip: 'busy' } as const;
 
 interface DriverState {
-  /** The last ping of a sealed minute, if there is one: it may still hold. */
-  last: Ping | undefined;
-  /** Pings of minutes that are not sealed yet. */
+  /** Pings of minutes that are not sealed yet, and the last one before them, which may still hold. */
   readonly pings: PingLog;
   /** The live view of the newest ping's cell counts this driver. */
   shown: boolean;
@@ -36,7 +34,7 @@ interface DriverState {
 
 const writer = new ByteWriter();
 const IS_SHOWN = 1;
-const HAS_LAST = 2;
+const HAS_TAKEN = 2;
 
 export interface DriverOptions {
   /** How long a ping holds when no other comes, ms. */
@@ -72,46 +70,34 @@ export function driver({ presenceMs, live }: DriverOptions): Behaviour<DriverSta
 
   /** Tells the cells about the minute that ends at `endMs`. */
   function seal(state: DriverState, ctx: ActorContext, endMs: number): void {
-    const minute = new DriverMinute(endMs, presenceMs);
-    let { last } = state;
-    for (const ping of state.pings.takeBefore(endMs)) {
-      if (last !== undefined) {
-        minute.hold(last, ping.ts);
-        minute.change(last, ping);
-      }
-      last = ping;
-    }
-    if (last !== undefined) minute.hold(last, endMs);
-    state.last = last;
+    const { pings } = state;
+    const minute = new DriverMinute(endMs, presenceMs, pings.taken);
+    pings.takeBefore(endMs, minute);
     minute.tell(ctx);
 
-    const holds = last !== undefined && last.status !== 'offline' && last.ts + presenceMs > endMs;
-    const nextMs = holds ? endMs : state.pings.oldestMs;
+    const nextMs = minute.holdsOn ? endMs : pings.oldestMs;
     if (nextMs !== undefined) ctx.schedule('seal', minuteEnd(nextMs));
-    else hide(state, ctx, last, endMs - MINUTE_MS);
+    else hide(state, ctx, pings.taken, endMs - MINUTE_MS);
   }
 
   return defineActor<DriverState>({
     type: 'driver',
     sends: ['cell', { to: 'live', async: true }],
-    state: () => ({ last: undefined, pings: new PingLog(), shown: false }),
+    state: () => ({ pings: new PingLog(), shown: false }),
     store: {
-      encode: ({ last, pings, shown }) => {
-        writer.clear().uint((shown ? IS_SHOWN : 0) | (last === undefined ? 0 : HAS_LAST));
-        if (last !== undefined) writer.float(last.ts).uint(STATUSES.indexOf(last.status)).text(last.cell);
-        return writer.raw(pings.bytes).take();
+      encode: ({ pings, shown }) => {
+        writer.clear().uint((shown ? IS_SHOWN : 0) | (pings.hasTaken ? HAS_TAKEN : 0));
+        pings.writeTo(writer);
+        return writer.take();
       },
       decode(stored) {
         const reader = new ByteReader(stored as Uint8Array);
         const flags = reader.uint();
-        const last =
-          (flags & HAS_LAST) === 0
-            ? undefined
-            : { ts: reader.float(), status: STATUSES[reader.uint()]!, cell: reader.text() };
-        return { last, pings: PingLog.from(reader.raw()), shown: (flags & IS_SHOWN) !== 0 };
+        const pings = PingLog.from(reader, (flags & HAS_TAKEN) !== 0);
+        return { pings, shown: (flags & IS_SHOWN) !== 0 };
       },
     },
-    look: ({ last, pings, shown }) => ({ last, pings: pings.list(), shown }),
+    look: ({ pings, shown }) => ({ last: pings.taken, pings: pings.list(), shown }),
     events: {
       'driver.location': {
         key: 'driverId',
@@ -121,11 +107,13 @@ export function driver({ presenceMs, live }: DriverOptions): Behaviour<DriverSta
             ctx.late(event);
             return;
           }
-          const ping: Ping = { ts: event.ts, status: event['status'] as Status, cell: event.cell! };
+          const { ts, cell } = event;
+          const status = event['status'] as Status;
           const tells = live || state.shown;
-          const before = tells ? (state.pings.newest ?? state.last) : undefined;
-          state.pings.add(ping);
-          if (tells && (before === undefined || ping.ts >= before.ts)) show(state, ctx, before, ping);
+          const before = tells ? state.pings.newest : undefined;
+          state.pings.add(ts, status, cell!);
+          if (tells && (before === undefined || ts >= before.ts))
+            show(state, ctx, before, { ts, status, cell: cell! });
           const dueMs = ctx.due('seal');
           if (dueMs === undefined || sealMs < dueMs) ctx.schedule('seal', sealMs);
         },
@@ -136,43 +124,70 @@ export function driver({ presenceMs, live }: DriverOptions): Behaviour<DriverSta
   });
 }
 
-/** What a driver did in one minute, by cell. */
-class DriverMinute {
+/** What a driver did in one minute, by cell. It sees the pings of that minute, after the one that held before it. */
+class DriverMinute implements PingVisitor {
   readonly #endMs: number;
   readonly #presenceMs: number;
   readonly #cells: string[] = [];
   readonly #tallies: Tally[] = [];
   /** Where it was for any time. */
   readonly #touched: string[] = [];
+  /** The ping that holds. */
+  #ts = Number.NEGATIVE_INFINITY;
+  #status: Status | undefined;
+  #cell = '';
 
-  constructor(endMs: number, presenceMs: number) {
+  constructor(endMs: number, presenceMs: number, before: Ping | undefined) {
     this.#endMs = endMs;
     this.#presenceMs = presenceMs;
+    if (before === undefined) return;
+    this.#ts = before.ts;
+    this.#status = before.status;
+    this.#cell = before.cell;
   }
 
-  /** It did what a ping says until a time, as long as that holds. */
-  hold({ ts, status, cell }: Ping, untilMs: number): void {
-    if (status === 'offline') return;
-    const fromMs = Math.max(ts, this.#endMs - MINUTE_MS);
-    const toMs = Math.min(untilMs, ts + this.#presenceMs, this.#endMs);
-    if (toMs <= fromMs) return;
-    this.#add(cell, MS_AT[status], toMs - fromMs);
-    if (toMs === this.#endMs && status === 'open') this.#add(cell, market.index.open_end, 1);
-    if (!this.#touched.includes(cell)) this.#touched.push(cell);
+  ping(ts: number, status: Status, cell: string): void {
+    const before = this.#status;
+    if (before !== undefined) {
+      this.#hold(ts);
+      // From one ping to the next a ride began, or ended.
+      if (status === 'ontrip' && before !== 'ontrip') this.#add(cell, market.index.pickups, 1);
+      if (status === 'open' && before === 'ontrip') this.#add(cell, market.index.dropoffs, 1);
+    }
+    this.#ts = ts;
+    this.#status = status;
+    this.#cell = cell;
   }
 
-  /** From one ping to the next a ride began, or ended. */
-  change(from: Ping, { status, cell }: Ping): void {
-    if (status === 'ontrip' && from.status !== 'ontrip') this.#add(cell, market.index.pickups, 1);
-    if (status === 'open' && from.status === 'ontrip') this.#add(cell, market.index.dropoffs, 1);
+  /** The last ping holds beyond this minute. */
+  get holdsOn(): boolean {
+    return this.#isSomewhere && this.#ts + this.#presenceMs > this.#endMs;
   }
 
+  /** The minute is over. */
   tell(ctx: ActorContext): void {
+    this.#hold(this.#endMs);
     carryDistinct(this.#touched, DRIVERS_AT, (cell, counter) => {
       this.#add(cell, counter, 1);
     });
     for (let i = 0; i < this.#cells.length; i++)
       ctx.send('cell', this.#cells[i]!, 'add', this.#endMs - MINUTE_MS, this.#tallies[i]);
+  }
+
+  get #isSomewhere(): boolean {
+    return this.#status !== undefined && this.#status !== 'offline';
+  }
+
+  /** It did what the last ping says until a time, as long as that holds. */
+  #hold(untilMs: number): void {
+    if (!this.#isSomewhere) return;
+    const fromMs = Math.max(this.#ts, this.#endMs - MINUTE_MS);
+    const toMs = Math.min(untilMs, this.#ts + this.#presenceMs, this.#endMs);
+    if (toMs <= fromMs) return;
+    const cell = this.#cell;
+    this.#add(cell, MS_AT[this.#status!], toMs - fromMs);
+    if (toMs === this.#endMs && this.#status === 'open') this.#add(cell, market.index.open_end, 1);
+    if (!this.#touched.includes(cell)) this.#touched.push(cell);
   }
 
   #add(cell: string, counter: number, by: number): void {

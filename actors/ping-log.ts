@@ -1,13 +1,12 @@
 /**
- * Where a driver was and what it did: its pings in (ts, arrival) order, kept as the bytes they are stored as. A driver is
- * stored with every commit that it changed in, so a ping costs three bytes and is written once, not made again each time.
- *
- * A ping is a number, 7 bits to a byte, lowest first: 8 × its time since the ping before + 4 if its cell is another +
- * its status. After one with another cell come the cell's length and its letters.
+ * Where a driver was and what it did: its pings in (ts, arrival) order, and the last one that was taken out, which may still
+ * hold. In memory a ping is a small integer, for there are millions: 8 × its time since the ping before, + 4 if its cell is
+ * another and stands behind it, + its status. Stored, these are numbers of 7 bits to a byte, three bytes for most.
  */
+import type { ByteReader, ByteWriter } from '../src/index.js';
 
 export type Status = 'open' | 'enroute' | 'ontrip' | 'offline';
-export const STATUSES: readonly Status[] = ['open', 'enroute', 'ontrip', 'offline'];
+const STATUSES: readonly Status[] = ['open', 'enroute', 'ontrip', 'offline'];
 
 export interface Ping {
   /** Event time, ms UTC. */
@@ -16,159 +15,170 @@ export interface Ping {
   readonly cell: string;
 }
 
+/** Sees pings one after the other, without an object for each. */
+export interface PingVisitor {
+  ping(ts: number, status: Status, cell: string): void;
+}
+
 const MOVED = 4;
 const CODES = 8;
-/** A minute of pings fits, and lies in the object's own memory. */
-const FIRST_BYTES = 64;
 
-/** Cells that were read lately, by what their letters come to: most are read again. */
-const known: string[] = new Array<string>(4_096).fill('');
+/** A code for each ping; behind the first, and behind each that is in another cell than the one before, its cell. */
+type Codes = (number | string)[];
 
 export class PingLog {
-  #bytes = new Uint8Array(FIRST_BYTES);
-  #length = 0;
-  /** The newest ping, in parts: they change with every ping of every driver. */
-  #ts = Number.NaN;
-  #status: Status = 'offline';
-  #cell = '';
+  /** The last ping that was taken out. */
+  #takenMs = Number.NaN;
+  #takenStatus: Status = 'offline';
+  #takenCell = '';
+  /** Undefined while there is none: most drivers that fell silent have none. */
+  #codes: Codes | undefined;
+  #firstMs = Number.NaN;
+  #newestMs = Number.NaN;
+  #newestStatus: Status = 'offline';
+  #newestCell = '';
 
-  constructor(pings: readonly Ping[] = []) {
-    for (const ping of pings) this.#append(ping);
-  }
-
-  static from(stored: Uint8Array): PingLog {
+  /** @param hasTaken whether `taken` was something when it was written */
+  static from(reader: ByteReader, hasTaken: boolean): PingLog {
     const log = new PingLog();
-    log.#bytes = new Uint8Array(Math.max(FIRST_BYTES, stored.length));
-    log.#bytes.set(stored);
-    log.#length = stored.length;
-    const newest = log.list().at(-1);
-    if (newest !== undefined) log.#note(newest);
+    if (hasTaken) log.#took(reader.float(), STATUSES[reader.uint()]!, reader.text());
+    let ts = 0;
+    let cell = '';
+    while (!reader.done) {
+      const code = reader.uint();
+      ts += Math.floor(code / CODES);
+      if ((code & MOVED) !== 0) cell = reader.text();
+      log.#append(ts, STATUSES[code & 3]!, cell);
+    }
     return log;
   }
 
-  /** As it is stored. Not to be changed, and valid until the log is. */
-  get bytes(): Uint8Array {
-    return this.#bytes.subarray(0, this.#length);
-  }
-
-  get newest(): Ping | undefined {
-    if (this.#length === 0) return undefined;
-    return { ts: this.#ts, status: this.#status, cell: this.#cell };
-  }
-
-  /** Adds a ping behind all that are not later: equal times keep their order of arrival. */
-  add(ping: Ping): void {
-    if (this.#length === 0 || ping.ts >= this.#ts) {
-      this.#append(ping);
-      return;
+  /** The last of a record: nothing tells where it ends. */
+  writeTo(writer: ByteWriter): void {
+    if (this.hasTaken)
+      writer.float(this.#takenMs).uint(STATUSES.indexOf(this.#takenStatus)).text(this.#takenCell);
+    if (this.#codes === undefined) return;
+    let sinceMs = this.#firstMs;
+    for (const code of this.#codes) {
+      if (typeof code === 'string') {
+        writer.text(code);
+      } else {
+        writer.uint(sinceMs * CODES + code);
+        sinceMs = 0;
+      }
     }
-    const pings = this.list();
-    let i = pings.length;
-    while (i > 0 && pings[i - 1]!.ts > ping.ts) i--;
-    pings.splice(i, 0, ping);
-    this.#restart(pings);
+  }
+
+  get hasTaken(): boolean {
+    return !Number.isNaN(this.#takenMs);
+  }
+
+  /** The last ping that was taken out. */
+  get taken(): Ping | undefined {
+    if (!this.hasTaken) return undefined;
+    return { ts: this.#takenMs, status: this.#takenStatus, cell: this.#takenCell };
+  }
+
+  /** The newest ping of all; if all were taken out, the last of these. */
+  get newest(): Ping | undefined {
+    if (this.#codes === undefined) return this.taken;
+    return { ts: this.#newestMs, status: this.#newestStatus, cell: this.#newestCell };
   }
 
   /** Time of the oldest ping. */
   get oldestMs(): number | undefined {
-    return this.#read(Number.NEGATIVE_INFINITY).next?.ts;
+    return this.#codes === undefined ? undefined : this.#firstMs;
   }
 
   list(): Ping[] {
-    return this.#read(Number.POSITIVE_INFINITY).before;
+    const pings: Ping[] = [];
+    if (this.#codes === undefined) return pings;
+    const cursor = new Cursor(this.#codes, this.#firstMs);
+    while (cursor.next()) pings.push({ ts: cursor.ts, status: cursor.status, cell: cursor.cell });
+    return pings;
+  }
+
+  /** Adds a ping behind all that are not later: equal times keep their order of arrival. */
+  add(ts: number, status: Status, cell: string): void {
+    if (this.#codes === undefined || ts >= this.#newestMs) {
+      this.#append(ts, status, cell);
+      return;
+    }
+    const pings = this.list();
+    let i = pings.length;
+    while (i > 0 && pings[i - 1]!.ts > ts) i--;
+    pings.splice(i, 0, { ts, status, cell });
+    this.#codes = undefined;
+    for (const one of pings) this.#append(one.ts, one.status, one.cell);
   }
 
   /** Takes the pings before a time, exclusive, out of the log. */
-  takeBefore(endMs: number): Ping[] {
-    const { before, next, restAt } = this.#read(endMs);
-    if (before.length === 0) return before;
-    if (next === undefined) {
-      this.#length = 0;
-      return before;
+  takeBefore(endMs: number, visitor: PingVisitor): void {
+    const codes = this.#codes;
+    if (codes === undefined || this.#firstMs >= endMs) return;
+    const cursor = new Cursor(codes, this.#firstMs);
+    let more = cursor.next();
+    let { ts, status, cell } = cursor;
+    while (more && cursor.ts < endMs) {
+      ({ ts, status, cell } = cursor);
+      visitor.ping(ts, status, cell);
+      more = cursor.next();
     }
-    // Only the first of those that stay says all of itself; the others go by the one before them.
-    const rest = this.#bytes.slice(restAt, this.#length);
-    const newest = this.newest!;
-    this.#length = 0;
-    this.#append(next);
-    this.#reserve(rest.length);
-    this.#bytes.set(rest, this.#length);
-    this.#length += rest.length;
-    this.#note(newest);
-    return before;
+    this.#took(ts, status, cell);
+    this.#codes = undefined;
+    if (!more) return;
+    // The next one is the first now: it says its cell, in the place of what was before it.
+    const rest = codes.slice(cursor.at - 2);
+    rest[0] = MOVED + STATUSES.indexOf(cursor.status);
+    rest[1] = cursor.cell;
+    this.#codes = rest;
+    this.#firstMs = cursor.ts;
   }
 
-  /** The pings before a time; the one after them, and where those behind that begin. */
-  #read(endMs: number): { before: Ping[]; next: Ping | undefined; restAt: number } {
-    const bytes = this.#bytes;
-    const before: Ping[] = [];
-    let at = 0;
-    let ts = 0;
-    let cell = '';
-    while (at < this.#length) {
-      let code = 0;
-      let byte: number;
-      let unit = 1;
-      do {
-        byte = bytes[at++]!;
-        code += (byte & 0x7f) * unit;
-        unit *= 0x80;
-      } while (byte > 0x7f);
-      ts += Math.floor(code / CODES);
-      if ((code & MOVED) !== 0) {
-        const from = at + 1;
-        at = from + bytes[at]!;
-        cell = cellOf(bytes, from, at);
-      }
-      const ping = { ts, status: STATUSES[code & 3]!, cell };
-      if (ts >= endMs) return { before, next: ping, restAt: at };
-      before.push(ping);
+  #took(ts: number, status: Status, cell: string): void {
+    this.#takenMs = ts;
+    this.#takenStatus = status;
+    this.#takenCell = cell;
+  }
+
+  #append(ts: number, status: Status, cell: string): void {
+    const code = STATUSES.indexOf(status);
+    if (this.#codes === undefined) {
+      this.#codes = [MOVED + code, cell];
+      this.#firstMs = ts;
+    } else {
+      const sinceCode = (ts - this.#newestMs) * CODES + code;
+      if (cell === this.#newestCell) this.#codes.push(sinceCode);
+      else this.#codes.push(sinceCode + MOVED, cell);
     }
-    return { before, next: undefined, restAt: at };
-  }
-
-  #restart(pings: readonly Ping[]): void {
-    this.#length = 0;
-    for (const ping of pings) this.#append(ping);
-  }
-
-  #append(ping: Ping): void {
-    const begins = this.#length === 0;
-    const moved = begins || ping.cell !== this.#cell;
-    const sinceMs = begins ? ping.ts : ping.ts - this.#ts;
-    let code = sinceMs * CODES + (moved ? MOVED : 0) + STATUSES.indexOf(ping.status);
-    this.#reserve(9 + ping.cell.length);
-    for (; code > 0x7f; code = code > 0x7fff_ffff ? Math.floor(code / 0x80) : code >>> 7)
-      this.#bytes[this.#length++] = (code % 0x80) + 0x80;
-    this.#bytes[this.#length++] = code;
-    if (moved) {
-      this.#bytes[this.#length++] = ping.cell.length;
-      for (let i = 0; i < ping.cell.length; i++) this.#bytes[this.#length++] = ping.cell.charCodeAt(i);
-    }
-    this.#note(ping);
-  }
-
-  #note({ ts, status, cell }: Ping): void {
-    this.#ts = ts;
-    this.#status = status;
+    this.#newestMs = ts;
+    this.#newestStatus = status;
     // The same letters are not held twice.
-    if (cell !== this.#cell) this.#cell = cell;
-  }
-
-  #reserve(more: number): void {
-    if (this.#length + more <= this.#bytes.length) return;
-    const wider = new Uint8Array(2 * this.#bytes.length + more);
-    wider.set(this.#bytes.subarray(0, this.#length));
-    this.#bytes = wider;
+    if (cell !== this.#newestCell) this.#newestCell = cell;
   }
 }
 
-function cellOf(bytes: Uint8Array, from: number, to: number): string {
-  let sum = 0;
-  for (let i = from; i < to; i++) sum = (Math.imul(sum, 31) + bytes[i]!) | 0;
-  const slot = sum & (known.length - 1);
-  const cell = known[slot]!;
-  let same = cell.length === to - from;
-  for (let i = from; same && i < to; i++) same = cell.charCodeAt(i - from) === bytes[i];
-  return same ? cell : (known[slot] = String.fromCharCode(...bytes.subarray(from, to)));
+/** Goes over the codes of a log. */
+class Cursor {
+  readonly #codes: Codes;
+  /** Where it reads on. */
+  at = 0;
+  ts: number;
+  status: Status = 'offline';
+  cell = '';
+
+  constructor(codes: Codes, firstMs: number) {
+    this.#codes = codes;
+    this.ts = firstMs;
+  }
+
+  /** The next ping; false when there is none. */
+  next(): boolean {
+    if (this.at >= this.#codes.length) return false;
+    const code = this.#codes[this.at++] as number;
+    this.ts += Math.floor(code / CODES);
+    this.status = STATUSES[code & 3]!;
+    if ((code & MOVED) !== 0) this.cell = this.#codes[this.at++] as string;
+    return true;
+  }
 }

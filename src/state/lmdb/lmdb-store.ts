@@ -170,20 +170,25 @@ export class LmdbStore implements SnapshotStore {
     });
   }
 
-  /** @throws GroundswellError GS_DATA_WRITE when the disk takes no more; the store can only be closed then */
+  /**
+   * Only tells the library's own thread what to write. Puts of one turn of the event loop are one transaction; and were they
+   * not, a position would still come after all that it stands for.
+   * @throws GroundswellError GS_DATA_WRITE when the disk takes no more; the store can only be closed then
+   */
   async write(updates: readonly SnapshotUpdate[]): Promise<void> {
-    await this.#transaction(() => {
-      for (const { partition, changes, ...position } of updates) {
-        const { actors, timed } = this.#partitions[partition]!;
-        for (const [id, change] of changes) {
-          if (change.bytes === undefined) actors.removeSync(id);
-          else actors.putSync(id, seal(id, change.bytes));
-          if (change.timed) timed.putSync(id, seal(id, NOTHING));
-          else timed.removeSync(id);
-        }
-        this.#putPosition(partition, position);
+    let written: Promise<boolean> | undefined;
+    for (const { partition, changes, ...position } of updates) {
+      const { actors, timed } = this.#partitions[partition]!;
+      for (const [id, change] of changes) {
+        if (change.bytes === undefined) void actors.remove(id);
+        else void actors.put(id, seal(id, change.bytes));
+        if (change.timed) void timed.put(id, seal(id, NOTHING));
+        else void timed.remove(id);
       }
-    });
+      const { key, value } = storedPosition(partition, position);
+      written = this.#positions.put(key, value);
+    }
+    await this.#orBroken(() => written);
   }
 
   sizeBytes(): number {
@@ -242,22 +247,34 @@ export class LmdbStore implements SnapshotStore {
     timed.clearSync();
   }
 
-  #putPosition(partition: number, { journalSeq, control }: SnapshotPosition): void {
-    const key = partitionToken(partition);
-    const value = Buffer.alloc(8 + control.byteLength);
-    value.writeDoubleLE(journalSeq, 0);
-    value.set(control, 8);
-    this.#positions.putSync(key, seal(key, value));
+  #putPosition(partition: number, position: SnapshotPosition): void {
+    const { key, value } = storedPosition(partition, position);
+    this.#positions.putSync(key, value);
   }
 
   async #transaction(action: () => void): Promise<void> {
+    await this.#orBroken(() => this.#root.transaction(action));
+  }
+
+  async #orBroken(writing: () => Promise<unknown> | undefined): Promise<void> {
     try {
-      await this.#root.transaction(action);
+      await writing();
     } catch (error) {
       this.#broken = true;
       throw await writeFailure(this.#file, error);
     }
   }
+}
+
+function storedPosition(
+  partition: number,
+  { journalSeq, control }: SnapshotPosition,
+): { key: string; value: Buffer } {
+  const key = partitionToken(partition);
+  const value = Buffer.alloc(8 + control.byteLength);
+  value.writeDoubleLE(journalSeq, 0);
+  value.set(control, 8);
+  return { key, value: seal(key, value) };
 }
 
 function namesOf(partitions: number): Set<string> {
