@@ -88,7 +88,7 @@ export class Snapshotter {
       }
       pending.journalSeq = journalSeq;
       pending.control = control;
-      for (const change of changes) pending.changes.set(change.id, change);
+      for (const change of changes) gather(pending.changes, change);
       pending.added += changes.length;
       this.#pendingActors += changes.length;
     }
@@ -146,4 +146,11 @@ export class Snapshotter {
       this.#start();
     });
   }
+}
+
+/** The last change of an actor stands; that it is timed as before it says only of the one that it replaces. */
+function gather(changes: Map<ActorId, ActorChange>, change: ActorChange): void {
+  const earlier = changes.get(change.id);
+  const stands = earlier === undefined || earlier.timedAsBefore === true;
+  changes.set(change.id, stands ? change : { ...change, timedAsBefore: false });
 }

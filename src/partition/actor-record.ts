@@ -28,8 +28,8 @@ export interface Resident {
   resident: boolean;
   /** Number of the last commit that changed it. */
   changedIn: number;
-  /** Its record as of that commit, while the snapshot does not hold it. */
-  record: Uint8Array | undefined;
+  /** As of that commit recovery must look at it. */
+  timed: boolean;
   /** Number of the last step that touched it. */
   touchedIn: number;
 }
@@ -48,9 +48,14 @@ export function newResident(id: ActorId, type: RegisteredType): Resident {
     forgotten: false,
     resident: true,
     changedIn: 0,
-    record: undefined,
+    timed: false,
     touchedIn: 0,
   };
+}
+
+/** Recovery must look at it: it has timers, or is in quarantine. */
+export function isTimed({ timers, trouble }: Pick<Resident, 'timers' | 'trouble'>): boolean {
+  return (timers !== undefined && timers.size > 0) || trouble?.quarantine !== undefined;
 }
 
 export type ResidentOrId = Resident | ActorId;

@@ -3,7 +3,7 @@
  * last commit, passivation of idle ones. An actor that is not resident costs no memory.
  *
  * A snapshot lags the commits. So the last record of an actor that changed since stays here until the snapshot holds it
- * (P5): with the actor, or, when that has left (it was forgotten, or dropped to go back), in `#unsaved`.
+ * (P5): with the commit, or, when the actor has left (it was forgotten, or dropped to go back), in `#unsaved`.
  */
 import { actorKey, actorType, type ActorId } from '../core/ids.js';
 import type { Registry } from '../actor/registry.js';
@@ -11,6 +11,7 @@ import {
   decodeActor,
   encodeActor,
   encodeState,
+  isTimed,
   loadedState,
   newResident,
   type Resident,
@@ -31,12 +32,20 @@ export interface ActorChange {
   readonly bytes: Uint8Array | undefined;
   /** Recovery must look at it: it has timers, or is in quarantine. */
   readonly timed: boolean;
+  /** It was so, or was not, at the commit before too. Unset where that is not known. */
+  readonly timedAsBefore?: boolean;
 }
 
 /** The record of an actor as of a commit; none when it was forgotten. */
 interface CommittedRecord {
   readonly commit: number;
   readonly bytes: Uint8Array | undefined;
+}
+
+/** A commit that the snapshot may not hold. */
+interface UnsavedCommit {
+  readonly commit: number;
+  readonly changes: readonly ActorChange[];
 }
 
 export class ActorTable {
@@ -48,8 +57,8 @@ export class ActorTable {
   #dirty: Resident[] = [];
   /** Records that the snapshot may not hold, of actors that have left: rare, so that looking costs nothing. */
   readonly #unsaved = new Map<ActorId, CommittedRecord>();
-  /** Actors of the commits that the snapshot does not hold, oldest first. */
-  #unsavedCommits: { readonly commit: number; readonly actors: readonly Resident[] }[] = [];
+  /** Oldest first. */
+  #unsavedCommits: UnsavedCommit[] = [];
   /** Number of the last commit that the snapshot is known to hold. */
   #savedCommit = 0;
   #sweep: Iterator<Resident> | undefined;
@@ -103,7 +112,6 @@ export class ActorTable {
     const stored = unsaved === undefined ? this.#source.get(id) : unsaved.bytes;
     const actor = newResident(id, type);
     actor.changedIn = unsaved?.commit ?? 0;
-    actor.record = unsaved?.bytes;
     actor.touchedIn = this.step;
     if (stored === undefined) this.#renew(actor);
     else load(actor, stored);
@@ -154,12 +162,12 @@ export class ActorTable {
    */
   encodeChanges(stateBytesMax: number): ActorChange[] {
     return this.#dirty.map((actor) => {
-      const { id, forgotten, timers, trouble } = actor;
-      if (forgotten) return { id, bytes: undefined, timed: false };
+      const { id, forgotten } = actor;
+      if (forgotten) return { id, bytes: undefined, timed: false, timedAsBefore: !actor.timed };
       const bytes = encoded(actor);
       if (bytes.byteLength > stateBytesMax) expectSize(actor, stateBytesMax);
-      const timed = (timers !== undefined && timers.size > 0) || trouble?.quarantine !== undefined;
-      return { id, bytes, timed };
+      const timed = isTimed(actor);
+      return { id, bytes, timed, timedAsBefore: timed === actor.timed };
     });
   }
 
@@ -171,12 +179,12 @@ export class ActorTable {
       const actor = actors[i]!;
       actor.dirty = false;
       actor.changedIn = commit;
-      actor.record = changes[i]!.bytes;
+      actor.timed = changes[i]!.timed;
       if (!actor.forgotten) continue;
       this.#leave(actor);
       this.#unsaved.set(actor.id, { commit, bytes: undefined });
     }
-    this.#unsavedCommits.push({ commit, actors });
+    this.#unsavedCommits.push({ commit, changes });
     this.#dirty = [];
   }
 
@@ -187,10 +195,10 @@ export class ActorTable {
       actor.dirty = false;
       dropped.add(actor.id);
       this.#leave(actor);
-      const { changedIn, record } = actor;
-      if (record !== undefined) this.#unsaved.set(actor.id, { commit: changedIn, bytes: record });
     }
     this.#dirty = [];
+    for (const { commit, changes } of this.#unsavedCommits)
+      for (const { id, bytes } of changes) if (dropped.has(id)) this.#unsaved.set(id, { commit, bytes });
     return dropped;
   }
 
@@ -265,10 +273,8 @@ export class ActorTable {
   #forgetSaved(snapshotCommit: number): void {
     if (snapshotCommit <= this.#savedCommit) return;
     this.#savedCommit = snapshotCommit;
-    while (this.#unsavedCommits.length > 0 && this.#unsavedCommits[0]!.commit <= snapshotCommit) {
-      const { commit, actors } = this.#unsavedCommits.shift()!;
-      for (const actor of actors) if (actor.changedIn === commit) actor.record = undefined;
-    }
+    while (this.#unsavedCommits.length > 0 && this.#unsavedCommits[0]!.commit <= snapshotCommit)
+      this.#unsavedCommits.shift();
     for (const [id, { commit }] of this.#unsaved) if (commit <= snapshotCommit) this.#unsaved.delete(id);
   }
 }
@@ -283,6 +289,7 @@ function load(actor: Resident, stored: Uint8Array): void {
   actor.timers = timers;
   actor.seen = seen;
   actor.trouble = trouble;
+  actor.timed = isTimed(actor);
 }
 
 function encoded(actor: Resident): Uint8Array {

@@ -293,6 +293,8 @@ export function storeContract(
         key: fc.constantFrom('a', 'b', 'c'),
         body: fc.option(fc.string({ maxLength: 4 }), { nil: undefined }),
         timed: fc.boolean(),
+        /** Says that it is timed as before where it is. */
+        told: fc.boolean(),
       });
       const oneUpdate = fc.record({ partition: fc.nat(PARTITIONS - 1), changes: fc.array(oneChange) });
       let journalSeq = 100;
@@ -302,13 +304,18 @@ export function storeContract(
         fc.asyncProperty(fc.uniqueArray(oneUpdate, { selector: (u) => u.partition }), async (updates) => {
           await store.write(
             updates.map(({ partition, changes }) => {
+              const before = new Map(model);
               for (const { key, body, timed: hasTimers } of changes) {
                 const name = `${partition}/${key}`;
                 if (body === undefined) model.delete(name);
                 else model.set(name, { body, timed: hasTimers });
               }
               positions.set(partition, ++journalSeq);
-              const list = changes.map((c) => change(c.key, c.body, c.body !== undefined && c.timed));
+              const list = changes.map(({ key, body, timed: wants, told }) => {
+                const hasTimers = body !== undefined && wants;
+                const had = before.get(`${partition}/${key}`)?.timed ?? false;
+                return { ...change(key, body, hasTimers), ...(told && { timedAsBefore: had === hasTimers }) };
+              });
               return update(partition, journalSeq, ...list);
             }),
           );

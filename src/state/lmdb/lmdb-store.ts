@@ -182,6 +182,7 @@ export class LmdbStore implements SnapshotStore {
       for (const [id, change] of changes) {
         if (change.bytes === undefined) void actors.remove(id);
         else void actors.put(id, seal(id, change.bytes));
+        if (change.timedAsBefore === true) continue;
         if (change.timed) void timed.put(id, seal(id, NOTHING));
         else void timed.remove(id);
       }

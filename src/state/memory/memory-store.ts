@@ -36,9 +36,10 @@ export class MemoryStore implements SnapshotStore {
   write(updates: readonly SnapshotUpdate[]): Promise<void> {
     for (const { partition, journalSeq, control, changes } of updates) {
       const data = this.#partition(partition);
-      for (const [id, { bytes, timed }] of changes) {
+      for (const [id, { bytes, timed, timedAsBefore }] of changes) {
         if (bytes === undefined) data.actors.delete(id);
         else data.actors.set(id, new Uint8Array(bytes));
+        if (timedAsBefore === true) continue;
         if (timed) data.timed.add(id);
         else data.timed.delete(id);
       }

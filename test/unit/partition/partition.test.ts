@@ -442,7 +442,9 @@ describe('Partition: actors come and go', () => {
     const driven = new Driven([guest]);
     await driven.step([event('visit')], 10);
     const commit = await driven.step([event('leave')], 20);
-    expect(commit!.entry.changes).toEqual([{ id: 'guest/g', bytes: undefined, timed: false }]);
+    expect(commit!.entry.changes).toEqual([
+      { id: 'guest/g', bytes: undefined, timed: false, timedAsBefore: true },
+    ]);
     expect(driven.stored('guest', 'g')).toBeUndefined();
     passivate(driven, { snapshotCommit: commit!.number });
     expect(driven.partition.resident).toBe(0);
