@@ -5,7 +5,6 @@ import type { Resident } from './actor-record.js';
 import type { Mergeable } from './outbox.js';
 import type { SideOutput } from './output.js';
 import type { Effects, StepEffects } from './step-effects.js';
-import type { TimerEntry } from './timers.js';
 
 type Merge = (receiver: Mergeable, into: unknown, from: unknown) => { readonly body: unknown } | undefined;
 
@@ -29,9 +28,9 @@ export class CallEffects implements Effects {
     });
   }
 
-  schedule(stage: number, atMs: number, entry: TimerEntry): void {
+  schedule(atMs: number, name: string, actor: Resident): void {
     this.#held.push((effects) => {
-      effects.schedule(stage, atMs, entry);
+      effects.schedule(atMs, name, actor);
     });
   }
 

@@ -6,7 +6,7 @@ import type { ActorEvent } from '../actor/behaviour.js';
 import type { EventRoute, Registry } from '../actor/registry.js';
 import { actorId, type ActorId } from '../core/ids.js';
 import { Times } from '../core/times.js';
-import type { Resident } from './actor-record.js';
+import type { Resident, ResidentOrId } from './actor-record.js';
 import type { ActorTable } from './actor-table.js';
 import { CarefulCalls } from './careful-call.js';
 import type { Caller, Dispatcher } from './dispatcher.js';
@@ -23,7 +23,7 @@ import {
 } from './quarantine.js';
 import type { Effects, StepEffects } from './step-effects.js';
 import type { StepFacts } from './step-facts.js';
-import type { TimerEntry, TimerQueue } from './timers.js';
+import type { TimerQueue } from './timers.js';
 
 export interface DeliveryParts {
   readonly registry: Registry;
@@ -101,7 +101,7 @@ export class Delivery {
   }
 
   /** A timer of the queue is due. One that its actor does not have any more, or that waits for a release, is passed over. */
-  timer({ actor: actorOrId, name }: TimerEntry, atMs: number): void {
+  timer(actorOrId: ResidentOrId, name: string, atMs: number): void {
     let actor: Resident | undefined;
     if (typeof actorOrId !== 'string' && actorOrId.resident) {
       actor = actorOrId;
@@ -143,7 +143,7 @@ export class Delivery {
     this.#parts.quarantined.delete(id);
     actor.trouble = undefined;
     const { stage } = actor.type;
-    for (const [name, atMs] of actor.timers ?? []) this.#parts.timers[stage]!.add(atMs, { actor, name });
+    for (const [name, atMs] of actor.timers ?? []) this.#parts.timers[stage]!.add(atMs, name, actor);
     const { limits, due } = this.#facts;
     const limitMs = limits[stage]!;
     due[stage] = true;
@@ -270,7 +270,7 @@ export class Delivery {
     const closedMs = Math.max(atMs, this.#facts.closed[stage]!);
     const againMs = atMs + (Math.floor((closedMs - atMs) / everyMs) + 1) * everyMs;
     (actor.timers ??= new Times()).set(name, againMs);
-    this.#parts.timers[stage]!.add(againMs, { actor, name });
+    this.#parts.timers[stage]!.add(againMs, name, actor);
   }
 
   #bury(id: ActorId, call: Call, failure: Failure): void {

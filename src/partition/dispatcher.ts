@@ -157,7 +157,7 @@ export class Dispatcher implements ActorContext, Caller {
     if (timers.get(timer) === atMs) return;
     if (!Number.isFinite(atMs)) throw refuse(`The timer "${timer}" is set for ${atMs}, which is no time.`);
     timers.set(timer, atMs);
-    this.#effects.schedule(actor.type.stage, atMs, { actor, name: timer });
+    this.#effects.schedule(atMs, timer, actor);
   }
 
   cancel(timer: string): void {

@@ -396,7 +396,7 @@ export class Partition {
   /** Notes what an actor waits for: the time of its timers, or its release. */
   #waits(id: ActorId, timers: Times | undefined, trouble: Trouble | undefined): void {
     const stage = this.#config.registry.types.get(id.slice(0, id.indexOf('/')))?.stage ?? 0;
-    for (const [name, atMs] of timers ?? []) this.#timers[stage]!.add(atMs, { actor: id, name });
+    for (const [name, atMs] of timers ?? []) this.#timers[stage]!.add(atMs, name, id);
     if (trouble?.quarantine === undefined) return;
     const { failures, quarantine } = trouble;
     const view = viewOfQuarantine(quarantine);

@@ -9,7 +9,7 @@ import { Outbox, type Mergeable } from './outbox.js';
 import type { SideOutput } from './output.js';
 import { RowBlocks } from './row-block.js';
 import { Shown } from './shown.js';
-import type { TimerEntry, TimerQueue } from './timers.js';
+import type { TimerQueue } from './timers.js';
 
 /** Where a handler's effects go. */
 export interface Effects {
@@ -22,7 +22,7 @@ export interface Effects {
     body: unknown,
     receiver: Mergeable | undefined,
   ): void;
-  schedule(stage: number, atMs: number, entry: TimerEntry): void;
+  schedule(atMs: number, name: string, actor: Resident): void;
   emit(row: Row): void;
   side(side: SideOutput): void;
   show(actor: Resident, values: Readonly<Record<string, number>>): void;
@@ -75,8 +75,8 @@ export class StepEffects implements Effects {
     return stage === undefined ? this.mail : this.local[stage]!;
   }
 
-  schedule(stage: number, atMs: number, entry: TimerEntry): void {
-    this.#timers[stage]!.add(atMs, entry);
+  schedule(atMs: number, name: string, actor: Resident): void {
+    this.#timers[actor.type.stage]!.add(atMs, name, actor);
   }
 
   emit(row: Row): void {

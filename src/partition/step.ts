@@ -155,8 +155,8 @@ export class Step {
       while (fired < timersMax) {
         const due = queue.takeDue(this.facts.limits[stage]!, timersMax - fired);
         if (due === undefined) break;
-        for (const entry of due.entries) this.#delivery.timer(entry, due.atMs);
-        fired += due.entries.length;
+        for (const actor of due.actors) this.#delivery.timer(actor, due.name, due.atMs);
+        fired += due.actors.length;
       }
       this.facts.close(stage, queue.earliestMs ?? Number.POSITIVE_INFINITY);
       this.facts.giveMark(stage, partition, paneMs);

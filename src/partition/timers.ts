@@ -1,54 +1,62 @@
 /**
- * Event-time timers of one stage of a partition, in buckets by due time: actors of one minute fire together, and the
+ * Event-time timers of one stage of a partition, in buckets by due time and name: actors of one minute fire together, and the
  * number of buckets is the number of distinct times, not of timers. Owns only the order; the actor's own timer map is
  * the truth, and an entry that no longer agrees with it is skipped when its time comes.
  */
 import type { ActorId } from '../core/ids.js';
 import type { ResidentOrId } from './actor-record.js';
 
-export interface TimerEntry {
-  readonly actor: ResidentOrId;
-  readonly name: string;
-}
-
+/** Actors whose timers of one name stand at one time. An entry is no object of its own: each driver has one. */
 interface Bucket {
   readonly atMs: number;
-  readonly entries: TimerEntry[];
+  readonly name: string;
+  readonly actors: ResidentOrId[];
 }
 
 export class TimerQueue {
-  readonly #buckets = new Map<number, TimerEntry[]>();
+  /** By due time; of one time there are as many as there are names. */
+  readonly #buckets = new Map<number, Bucket[]>();
   /** Binary min-heap of the buckets' times. */
   readonly #heap: number[] = [];
   /** Taken since the last `settle`: to go back to it. */
   #taken: Bucket[] = [];
 
-  add(atMs: number, entry: TimerEntry): void {
-    const bucket = this.#buckets.get(atMs);
+  add(atMs: number, name: string, actor: ResidentOrId): void {
+    const buckets = this.#buckets.get(atMs);
+    const bucket = buckets?.find((one) => one.name === name);
     if (bucket !== undefined) {
-      bucket.push(entry);
+      bucket.actors.push(actor);
       return;
     }
-    this.#buckets.set(atMs, [entry]);
+    const added = { atMs, name, actors: [actor] };
+    if (buckets !== undefined) {
+      buckets.push(added);
+      return;
+    }
+    this.#buckets.set(atMs, [added]);
     this.#push(atMs);
   }
 
-  /** Takes entries of the earliest time at or before the limit: all of them, or as many as asked for at most. */
+  /** Takes entries of one name, of the earliest time at or before the limit: all of them, or as many as asked for at most. */
   takeDue(limitMs: number, max: number): Bucket | undefined {
     const atMs = this.#heap[0];
     if (atMs === undefined || atMs > limitMs) return undefined;
-    const bucket = this.#buckets.get(atMs)!;
-    const whole = bucket.length <= max;
+    const buckets = this.#buckets.get(atMs)!;
+    const bucket = buckets.at(-1)!;
+    const { name, actors } = bucket;
+    const whole = actors.length <= max;
     // From the end: a bucket may hold every driver there is, and is taken in many bites. Their order says nothing.
-    const due = { atMs, entries: whole ? bucket : bucket.slice(bucket.length - max) };
+    const due = whole ? bucket : { atMs, name, actors: actors.slice(actors.length - max) };
     // Noted first: who is broken off here has them twice, which does no harm.
     this.#taken.push(due);
-    if (whole) {
-      this.#buckets.delete(atMs);
-      this.#pop();
-    } else {
-      bucket.length -= max;
+    if (!whole) {
+      actors.length -= max;
+      return due;
     }
+    buckets.pop();
+    if (buckets.length > 0) return due;
+    this.#buckets.delete(atMs);
+    this.#pop();
     return due;
   }
 
@@ -71,15 +79,15 @@ export class TimerQueue {
    * Relies on nothing but the buckets: whatever was being done may have been broken off.
    */
   goBack(without: ReadonlySet<ActorId>): void {
-    const all: Bucket[] = [...this.#buckets].map(([atMs, entries]) => ({ atMs, entries }));
+    const all = [...this.#buckets.values()].flat();
     all.push(...this.#taken);
     this.#buckets.clear();
     this.#heap.length = 0;
     this.#taken = [];
-    for (const { atMs, entries } of all) {
-      for (const entry of entries) {
-        const id = typeof entry.actor === 'string' ? entry.actor : entry.actor.id;
-        if (!without.has(id)) this.add(atMs, entry);
+    for (const { atMs, name, actors } of all) {
+      for (const actor of actors) {
+        const id = typeof actor === 'string' ? actor : actor.id;
+        if (!without.has(id)) this.add(atMs, name, actor);
       }
     }
   }
