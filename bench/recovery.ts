@@ -15,7 +15,7 @@ import { startEmbeddedServer } from '../src/log/nats/server/embedded.js';
 import { locateNatsServer } from '../src/log/nats/server/locate.js';
 import { Subjects } from '../src/log/subjects.js';
 import { makeBase, restoreBase } from '../src/node/base/base-maker.js';
-import type { ActorChange } from '../src/partition/actor-table.js';
+import type { ActorChange } from '../src/partition/changes.js';
 import { encodeControl, type BasePointer } from '../src/partition/journal.js';
 import { LmdbStore } from '../src/state/lmdb/lmdb-store.js';
 

@@ -1,7 +1,7 @@
 /** What does it cost to turn changed actors into journal frames? Baselines: one msgpackr frame of all, and JSON. */
 import { pack } from 'msgpackr';
 import { encodeCommit } from '../../src/node/batch-assembly.js';
-import { decodeActor } from '../../src/partition/actor-table.js';
+import { decodeActor } from '../../src/partition/actor-record.js';
 import { encodeEventFrame } from '../../src/partition/frame.js';
 import type { Partition } from '../../src/partition/partition.js';
 import type { Stage } from '../stage.js';
@@ -24,7 +24,7 @@ export const commit: Stage = {
       return partition;
     };
     const { changes } = changed().takeCommit()!.entry;
-    const states = changes.map(({ id, bytes }) => {
+    const states = [...changes].map(({ id, bytes }) => {
       const { state, timers } = decodeActor(bytes!);
       return { id, state, timers: [...(timers ?? [])] };
     });

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { open } from 'lmdb';
 import type { ActorId } from '../../src/core/ids.js';
-import type { ActorChange } from '../../src/partition/actor-table.js';
+import type { ActorChange } from '../../src/partition/changes.js';
 import { LmdbStore } from '../../src/state/lmdb/lmdb-store.js';
 import type { SnapshotUpdate } from '../../src/state/store.js';
 import { emptyPartition, framesOf, pingsOfPartition, sample } from './sample.js';
@@ -27,7 +27,7 @@ export const lmdb: Stage = {
         partition.acceptEvents(encodeEventFrame(frame), i + 1, 0),
       );
       const { control, changes } = partition.takeCommit()!.entry;
-      const byId = new Map<ActorId, ActorChange>(changes.map((change) => [change.id, change]));
+      const byId = new Map<ActorId, ActorChange>([...changes].map((change) => [change.id, change]));
       return { partition: p, journalSeq: 1, control: encodeControl(control), changes: byId };
     });
     const actors = updates.reduce((sum, { changes }) => sum + changes.size, 0);

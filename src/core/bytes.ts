@@ -8,6 +8,8 @@
 const SLAB_BYTES = 32 * 1024;
 /** A shorter text's number of bytes is one byte too. */
 const SHORT_CHARS = 40;
+/** So few are copied one by one. */
+const FEW_BYTES = 64;
 /** Up to here a number with three decimals is exact, and so is what is written of it. */
 const SHORT_NUMBER_MAX = 2 ** 49;
 
@@ -79,12 +81,31 @@ export class ByteWriter {
     return this.uint(value.length).raw(value);
   }
 
+  /** All that another has written and not taken, and its number of bytes before it. */
+  writtenBy(other: ByteWriter): this {
+    const { length } = other;
+    this.uint(length).#reserve(length);
+    const from = other.#bytes;
+    const start = other.#start;
+    // One by one: a view of so few would cost more than they do.
+    if (length <= FEW_BYTES)
+      for (let i = 0; i < length; i++) this.#bytes[this.#length + i] = from[start + i]!;
+    else this.#bytes.set(other.written, this.#length);
+    this.#length += length;
+    return this;
+  }
+
   text(value: string): this {
     if (value.length <= SHORT_CHARS && this.#shortText(value)) return this;
     const length = Buffer.byteLength(value);
     this.uint(length).#reserve(length);
     this.#length += this.#buffer.write(value, this.#length);
     return this;
+  }
+
+  /** Bytes written since the last time. */
+  get length(): number {
+    return this.#length - this.#start;
   }
 
   /** All that was written since the last time, as long as nothing more is. */
@@ -192,6 +213,11 @@ export class ByteReader {
       default:
         return this.float();
     }
+  }
+
+  /** Passes over so many bytes. */
+  skip(length: number): void {
+    this.#at += length;
   }
 
   /** So many bytes; without a number all that are left. */

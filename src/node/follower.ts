@@ -9,7 +9,7 @@ import type { ActorId } from '../core/ids.js';
 import { Wakeup } from '../core/wakeup.js';
 import type { Log, LogReader } from '../log/log.js';
 import type { Subjects } from '../log/subjects.js';
-import type { ActorChange } from '../partition/actor-table.js';
+import type { ActorChange } from '../partition/changes.js';
 import {
   decodeControl,
   encodeControl,

@@ -7,7 +7,8 @@ import { sleep, type Clock } from '../core/clock.js';
 import { GroundswellError } from '../core/errors.js';
 import type { Log } from '../log/log.js';
 import type { Subjects } from '../log/subjects.js';
-import { decodeActor } from '../partition/actor-table.js';
+import { decodeActor } from '../partition/actor-record.js';
+import { Changes } from '../partition/changes.js';
 import { encodeJournalEntry, type Control } from '../partition/journal.js';
 import type { RecoveredPartition } from '../partition/partition.js';
 import type { SnapshotStore } from '../state/store.js';
@@ -76,7 +77,7 @@ export async function takePartition(follower: Follower, options: TakeOptions): P
       // A higher epoch than the one that was to be followed by ours: another took it.
       if ((control?.epoch ?? 0) > epochSeen) return undefined;
       const [payload] = encodeJournalEntry(
-        { control: nextOwner(control, options), changes: [] },
+        { control: nextOwner(control, options), changes: Changes.of([]) },
         log.payloadBytesMax,
       );
       const outcome = await log.append([{ subject, payload: payload!, expectLastSeq: journalSeq }]);

@@ -3,7 +3,7 @@
  * written, later commits gather, and an actor that changed often is written once. Bounded: `full` tells the node to
  * wait (P8).
  */
-import type { ActorChange } from '../partition/actor-table.js';
+import type { ActorChange, Changes } from '../partition/changes.js';
 import type { ActorId } from '../core/ids.js';
 import { encodeControl, type Control } from '../partition/journal.js';
 import type { Clock } from '../core/clock.js';
@@ -15,7 +15,8 @@ import type { NodeObserver } from './status.js';
 interface Pending {
   journalSeq: number;
   control: Control;
-  readonly changes: Map<ActorId, ActorChange>;
+  /** Of each commit, oldest first. */
+  readonly commits: Changes[];
   /** Changes that were added, those of one actor counted each time. */
   added: number;
 }
@@ -83,12 +84,12 @@ export class Snapshotter {
       const { control, changes } = encoded.commit.entry;
       let pending = this.#pending.get(partition);
       if (pending === undefined) {
-        pending = { journalSeq, control, changes: new Map(), added: 0 };
+        pending = { journalSeq, control, commits: [], added: 0 };
         this.#pending.set(partition, pending);
       }
       pending.journalSeq = journalSeq;
       pending.control = control;
-      for (const change of changes) gather(pending.changes, change);
+      if (changes.length > 0) pending.commits.push(changes);
       pending.added += changes.length;
       this.#pendingActors += changes.length;
     }
@@ -109,11 +110,11 @@ export class Snapshotter {
   #start(): void {
     if (this.#writing !== undefined || this.#pending.size === 0 || this.failure !== undefined) return;
     if (this.#endPause !== undefined && !this.full && !this.#flushing) return;
-    const updates = [...this.#pending].map(([partition, { journalSeq, control, changes }]) => ({
+    const updates = [...this.#pending].map(([partition, { journalSeq, control, commits }]) => ({
       partition,
       journalSeq,
       control: encodeControl(control),
-      changes,
+      changes: lastOf(commits),
       commit: control.commit,
     }));
     const actors = this.#pendingActors;
@@ -148,9 +149,17 @@ export class Snapshotter {
   }
 }
 
-/** The last change of an actor stands; that it is timed as before it says only of the one that it replaces. */
-function gather(changes: Map<ActorId, ActorChange>, change: ActorChange): void {
-  const earlier = changes.get(change.id);
-  const stands = earlier === undefined || earlier.timedAsBefore === true;
-  changes.set(change.id, stands ? change : { ...change, timedAsBefore: false });
+/** The last change of each actor; that it is timed as before it says only if all changes before it said so. */
+function lastOf(commits: readonly Changes[]): Map<ActorId, ActorChange> {
+  const last = new Map<ActorId, ActorChange>();
+  const retimed = new Set<ActorId>();
+  // From the newest backward: what another has taken the place of is only asked that.
+  for (const changes of commits.toReversed()) {
+    for (const [i, id] of changes.ids.entries()) {
+      if (!changes.isTimedAsBefore(i)) retimed.add(id);
+      if (!last.has(id)) last.set(id, changes.at(i));
+    }
+  }
+  for (const id of retimed) last.set(id, { ...last.get(id)!, timedAsBefore: false });
+  return last;
 }

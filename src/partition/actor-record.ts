@@ -75,7 +75,8 @@ const STATE_IS_BYTES = 8;
 
 const writer = new ByteWriter();
 
-export function encodeActor(actor: Resident): Uint8Array {
+/** Its record, as all that a writer holds until the next call. */
+export function encodeActor(actor: Resident): ByteWriter {
   return encode(actor, actor.seen, actor.trouble);
 }
 
@@ -92,7 +93,7 @@ export function decodeActor(stored: Uint8Array): ActorRecord {
 
 /** What a handler can change of its actor, encoded: to go back to, and to measure. */
 export function encodeState(actor: Resident): Uint8Array {
-  return encode(actor, undefined, undefined);
+  return encode(actor, undefined, undefined).take();
 }
 
 /** Makes an actor what `encodeState` found. */
@@ -122,7 +123,7 @@ function encode(
   actor: Resident,
   seen: Map<string, number> | undefined,
   trouble: Trouble | undefined,
-): Uint8Array {
+): ByteWriter {
   const { timers } = actor;
   const state = storedState(actor);
   const isBytes = state instanceof Uint8Array;
@@ -140,7 +141,7 @@ function encode(
   if (hasTimers) writeTimes(timers);
   if (hasSeen) writeTimes(seen);
   if (trouble !== undefined) writer.bytes(pack(storeTrouble(trouble)));
-  return writer.raw(isBytes ? state : pack(state)).take();
+  return writer.raw(isBytes ? state : pack(state));
 }
 
 function writeTimes(times: Times | ReadonlyMap<string, number>): void {

@@ -5,6 +5,7 @@
  * A snapshot lags the commits. So the last record of an actor that changed since stays here until the snapshot holds it
  * (P5): with the commit, or, when the actor has left (it was forgotten, or dropped to go back), in `#unsaved`.
  */
+import type { ByteWriter } from '../core/bytes.js';
 import { actorKey, actorType, type ActorId } from '../core/ids.js';
 import type { Registry } from '../actor/registry.js';
 import {
@@ -17,23 +18,14 @@ import {
   type Resident,
 } from './actor-record.js';
 import { viewOf, type ActorView } from './actor-view.js';
+import { ChangesWriter, type Changes } from './changes.js';
 import { CallFailed, textOf } from './poison.js';
 
-export { decodeActor } from './actor-record.js';
+const writer = new ChangesWriter();
 
 /** Where states of passive actors come from: a synchronous read of a snapshot. */
 export interface ActorSource {
   get(id: ActorId): Uint8Array | undefined;
-}
-
-/** A changed actor as a commit carries it: the encoded record, or none when it was forgotten. */
-export interface ActorChange {
-  readonly id: ActorId;
-  readonly bytes: Uint8Array | undefined;
-  /** Recovery must look at it: it has timers, or is in quarantine. */
-  readonly timed: boolean;
-  /** It was so, or was not, at the commit before too. Unset where that is not known. */
-  readonly timedAsBefore?: boolean;
 }
 
 /** The record of an actor as of a commit; none when it was forgotten. */
@@ -45,7 +37,7 @@ interface CommittedRecord {
 /** A commit that the snapshot may not hold. */
 interface UnsavedCommit {
   readonly commit: number;
-  readonly changes: readonly ActorChange[];
+  readonly changes: Changes;
 }
 
 export class ActorTable {
@@ -160,26 +152,31 @@ export class ActorTable {
    * Encodes the changed actors of this step, and changes nothing.
    * @throws CallFailed when one cannot be encoded, or its state is larger than it may be
    */
-  encodeChanges(stateBytesMax: number): ActorChange[] {
-    return this.#dirty.map((actor) => {
+  encodeChanges(stateBytesMax: number): Changes {
+    // Whoever encoded before may have been broken off.
+    writer.clear();
+    for (const actor of this.#dirty) {
       const { id, forgotten } = actor;
-      if (forgotten) return { id, bytes: undefined, timed: false, timedAsBefore: !actor.timed };
-      const bytes = encoded(actor);
-      if (bytes.byteLength > stateBytesMax) expectSize(actor, stateBytesMax);
+      if (forgotten) {
+        writer.addForgotten(id, !actor.timed);
+        continue;
+      }
+      const record = encoded(actor);
+      if (record.length > stateBytesMax) expectSize(actor, stateBytesMax);
       const timed = isTimed(actor);
-      return { id, bytes, timed, timedAsBefore: timed === actor.timed };
-    });
+      writer.add(id, record, { timed, timedAsBefore: timed === actor.timed });
+    }
+    return writer.take();
   }
 
   /** The changes are a commit now: the next set begins. */
-  committedChanges(commit: number, changes: readonly ActorChange[]): void {
+  committedChanges(commit: number, changes: Changes): void {
     const actors = this.#dirty;
     if (actors.length === 0) return;
-    for (let i = 0; i < actors.length; i++) {
-      const actor = actors[i]!;
+    for (const actor of actors) {
       actor.dirty = false;
       actor.changedIn = commit;
-      actor.timed = changes[i]!.timed;
+      actor.timed = isTimed(actor);
       if (!actor.forgotten) continue;
       this.#leave(actor);
       this.#unsaved.set(actor.id, { commit, bytes: undefined });
@@ -198,7 +195,8 @@ export class ActorTable {
     }
     this.#dirty = [];
     for (const { commit, changes } of this.#unsavedCommits)
-      for (const { id, bytes } of changes) if (dropped.has(id)) this.#unsaved.set(id, { commit, bytes });
+      for (const [i, id] of changes.ids.entries())
+        if (dropped.has(id)) this.#unsaved.set(id, { commit, bytes: changes.at(i).bytes });
     return dropped;
   }
 
@@ -292,7 +290,7 @@ function load(actor: Resident, stored: Uint8Array): void {
   actor.timed = isTimed(actor);
 }
 
-function encoded(actor: Resident): Uint8Array {
+function encoded(actor: Resident): ByteWriter {
   try {
     return encodeActor(actor);
   } catch (error) {

@@ -5,8 +5,7 @@
 import { Packr } from 'msgpackr';
 import { ByteReader, ByteWriter } from '../core/bytes.js';
 import { GroundswellError } from '../core/errors.js';
-import type { ActorId } from '../core/ids.js';
-import type { ActorChange } from './actor-table.js';
+import { readChanges, type ActorChange, type Changes } from './changes.js';
 import type { ProducerState } from './watermark.js';
 
 export const JOURNAL_FORMAT = 3;
@@ -53,6 +52,12 @@ export interface JournalEntry {
   readonly changes: readonly ActorChange[];
 }
 
+/** An entry that is to be written. */
+export interface EntryToWrite {
+  readonly control: Control;
+  readonly changes: Changes;
+}
+
 type StoredControl = [
   writer: string,
   commit: number,
@@ -67,12 +72,11 @@ type StoredControl = [
   handedTo: string | null,
   base: [name: string, journalSeq: number, madeAtMs: number, bytes: number] | null,
 ];
-/** What a frame begins with, behind its format; the changes follow by hand, for there are thousands to a commit. */
+/** What a frame begins with, behind its format. */
 type StoredHead = [part: number, parts: number, control: StoredControl | null];
 
-/** What is known of a change, before its record: flags. */
-const HAS_RECORD = 1;
-const TIMED = 2;
+/** More than a frame's head takes besides its control record. */
+const HEAD_BYTES_MAX = 64;
 
 const writer = new ByteWriter();
 
@@ -90,42 +94,40 @@ export function decodeControl(bytes: Uint8Array): Control {
 }
 
 /** @throws GroundswellError GS_FRAME_TOO_LARGE naming the actor whose record alone is over the limit */
-export function encodeJournalEntry(entry: JournalEntry, frameBytesMax: number): Uint8Array[] {
-  const groups: ActorChange[][] = [[]];
-  const controlBytes = encodeControl(entry.control).byteLength;
-  if (controlBytes + 64 > frameBytesMax) {
+export function encodeJournalEntry({ control, changes }: EntryToWrite, frameBytesMax: number): Uint8Array[] {
+  const controlBytes = encodeControl(control).byteLength;
+  if (controlBytes + HEAD_BYTES_MAX > frameBytesMax) {
     throw new GroundswellError(
       'GS_FRAME_TOO_LARGE',
       `The control record of a partition takes ${controlBytes} bytes: more than fits one message of ${frameBytesMax} bytes.`,
       { remedy: 'Raise max_payload of nats-server, or use fewer partitions or producers.' },
     );
   }
-  let size = controlBytes + 64;
-  for (const change of entry.changes) {
-    const { id, bytes } = change;
-    const cost = Buffer.byteLength(id) + (bytes?.byteLength ?? 0) + 16;
-    if (cost + controlBytes + 64 > frameBytesMax) {
+  /** Where the changes of each frame begin. */
+  const begins = [0];
+  let size = controlBytes + HEAD_BYTES_MAX;
+  for (let i = 0; i < changes.length; i++) {
+    const cost = changes.sizeOf(i);
+    if (cost + controlBytes + HEAD_BYTES_MAX > frameBytesMax) {
       throw new GroundswellError(
         'GS_FRAME_TOO_LARGE',
-        `The state of actor ${id} takes ${cost} bytes: more than fits one message of ${frameBytesMax} bytes.`,
+        `The state of actor ${changes.ids[i]} takes ${cost} bytes: more than fits one message of ${frameBytesMax} bytes.`,
       );
     }
     if (size + cost > frameBytesMax) {
-      groups.push([]);
-      size = 64;
+      begins.push(i);
+      size = HEAD_BYTES_MAX;
     }
-    groups.at(-1)!.push(change);
     size += cost;
   }
-  return groups.map((changes, part) => {
-    const control = part === 0 ? toStored(entry.control) : null;
-    const head: StoredHead = [part, groups.length, control];
-    writer.clear().uint(JOURNAL_FORMAT).bytes(packr.pack(head));
-    for (const { id, bytes, timed } of changes) {
-      writer.text(id).uint((bytes === undefined ? 0 : HAS_RECORD) | (timed ? TIMED : 0));
-      if (bytes !== undefined) writer.bytes(bytes);
-    }
-    return writer.take();
+  return begins.map((from, part) => {
+    const head: StoredHead = [part, begins.length, part === 0 ? toStored(control) : null];
+    return writer
+      .clear()
+      .uint(JOURNAL_FORMAT)
+      .bytes(packr.pack(head))
+      .raw(changes.bytesOf(from, begins[part + 1] ?? changes.length))
+      .take();
   });
 }
 
@@ -161,12 +163,7 @@ export class JournalReader {
       );
     }
     this.#expected++;
-    while (!reader.done) {
-      const id = reader.text() as ActorId;
-      const flags = reader.uint();
-      const record = (flags & HAS_RECORD) === 0 ? undefined : reader.bytes();
-      this.#changes.push({ id, bytes: record, timed: (flags & TIMED) !== 0 });
-    }
+    for (const change of readChanges(reader)) this.#changes.push(change);
     if (part + 1 < parts) return undefined;
     this.#expected = NEXT_ENTRY;
     return { control: this.#control, changes: this.#changes };

@@ -16,12 +16,13 @@ import { GroundswellError } from '../core/errors.js';
 import type { ActorId } from '../core/ids.js';
 import type { Times } from '../core/times.js';
 import { decodeActor, resetDecoder } from './actor-record.js';
-import { ActorTable, type ActorChange, type ActorSource } from './actor-table.js';
+import { ActorTable, type ActorSource } from './actor-table.js';
 import type { ActorView } from './actor-view.js';
 import { Caution } from './caution.js';
+import type { Changes } from './changes.js';
 import type { MailMessage } from './frame.js';
 import type { HandlerGuard } from './handler-guard.js';
-import type { BasePointer, Control, JournalEntry } from './journal.js';
+import type { BasePointer, Control, EntryToWrite } from './journal.js';
 import type { Progress, ShownBlock, SideOutput } from './output.js';
 import { DEFAULT_POISON_RULES, isPoison, type PoisonRules } from './poison.js';
 import { viewOfQuarantine, type QuarantinedActor, type Trouble } from './quarantine.js';
@@ -61,7 +62,7 @@ export interface RecoveredPartition {
 export interface Commit {
   readonly partition: number;
   readonly number: number;
-  readonly entry: JournalEntry;
+  readonly entry: EntryToWrite;
   /** Messages by destination partition. Marks go to all partitions when `marks` is set. */
   readonly mail: ReadonlyMap<number, readonly MailMessage[]>;
   readonly marks: readonly number[] | undefined;
@@ -404,7 +405,7 @@ export class Partition {
   }
 
   /** The changed actors, encoded: too large a state is found here, and the step made again without what made it so. */
-  #changes(): ActorChange[] {
+  #changes(): Changes {
     if (!this.#caution.careful) {
       try {
         return this.#actors.encodeChanges(this.#rules.actorStateBytesMax);

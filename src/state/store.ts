@@ -2,7 +2,8 @@
  * The port to snapshots: the actors' states as of some position of the journal. A local copy that may lag the
  * journal and never leads it (P5). `lmdb/` is the real one; `memory/` is for unit and simulation tests.
  */
-import type { ActorChange, ActorSource } from '../partition/actor-table.js';
+import type { ActorSource } from '../partition/actor-table.js';
+import type { ActorChange } from '../partition/changes.js';
 import type { ActorId } from '../core/ids.js';
 
 /** What a data folder was made for. */

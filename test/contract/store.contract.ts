@@ -3,7 +3,7 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { actorId, type ActorId } from '../../src/core/ids.js';
-import type { ActorChange } from '../../src/partition/actor-table.js';
+import type { ActorChange } from '../../src/partition/changes.js';
 import type { SnapshotExport, SnapshotRecord, SnapshotStore, SnapshotUpdate } from '../../src/state/store.js';
 
 export const PARTITIONS = 4;

@@ -3,6 +3,7 @@
  */
 import { describe, expect, it } from 'vitest';
 import { decodeMailFrame } from '../../src/partition/frame.js';
+import { Changes } from '../../src/partition/changes.js';
 import { encodeJournalEntry } from '../../src/partition/journal.js';
 import { Engine, newLog, run, subjects, type Settings } from '../support/engine.js';
 import { FaultyLog } from '../support/faulty-log.js';
@@ -74,7 +75,7 @@ describe('P1: one writer', () => {
       handedTo: undefined,
       base: undefined,
     };
-    const [foreign] = encodeJournalEntry({ control, changes: [] }, log.payloadBytesMax);
+    const [foreign] = encodeJournalEntry({ control, changes: Changes.of([]) }, log.payloadBytesMax);
     log.appendNow([{ subject: subjects.journal(0), payload: foreign!, expectLastSeq: 0 }]);
     const before = log.batches.length;
     slow.open();

@@ -4,6 +4,7 @@
  */
 import { describe, expect, it } from 'vitest';
 import { VirtualClock } from '../../src/core/clock.js';
+import { Changes } from '../../src/partition/changes.js';
 import { NatsReader } from '../../src/log/nats/nats-reader.js';
 import { encodeMail } from '../../src/node/batch-assembly.js';
 import { encodeJournalEntry } from '../../src/partition/journal.js';
@@ -143,7 +144,7 @@ describe('P8: bounded', () => {
       base: undefined,
     };
     const change = { id: 'cell/9q8yyk' as ActorId, bytes: new Uint8Array(2_000), timed: false };
-    expect(() => encodeJournalEntry({ control, changes: [change] }, 1_000)).toThrow(
+    expect(() => encodeJournalEntry({ control, changes: Changes.of([change]) }, 1_000)).toThrow(
       /cell\/9q8yyk takes \d+ bytes/,
     );
     const message = ['cell/9q8yyk', 'add', 0, 'x'.repeat(2_000)] as const;

@@ -6,7 +6,7 @@ import type { Log } from '../../log/log.js';
 import type { ObjectStore } from '../../log/objects.js';
 import { readRange } from '../../log/read-range.js';
 import type { Subjects } from '../../log/subjects.js';
-import type { ActorChange } from '../../partition/actor-table.js';
+import type { ActorChange } from '../../partition/changes.js';
 import {
   decodeControl,
   encodeControl,

@@ -6,7 +6,7 @@ import type { Clock } from '../../core/clock.js';
 import { partitionOf } from '../../core/hash.js';
 import { actorId, actorKey, actorType, type ActorId } from '../../core/ids.js';
 import type { ObjectStore } from '../../log/objects.js';
-import type { ActorChange } from '../../partition/actor-table.js';
+import type { ActorChange } from '../../partition/changes.js';
 import { decodeControl, encodeControl, type Control } from '../../partition/journal.js';
 import type { ProducerState } from '../../partition/watermark.js';
 import type { SnapshotStore } from '../../state/store.js';

@@ -11,6 +11,7 @@ import { GroundswellError } from '../../core/errors.js';
 import type { Log, LogEntry } from '../../log/log.js';
 import type { ObjectStore } from '../../log/objects.js';
 import type { Subjects } from '../../log/subjects.js';
+import { Changes } from '../../partition/changes.js';
 import {
   decodeControl,
   encodeControl,
@@ -114,7 +115,10 @@ async function restorePart(part: SnapshotPart, options: RestoreOptions): Promise
   const base = { ...place, journalSeq: 0, control: encodeControl(control) };
   const { bytes } = await objects.put(name, encodeBase(base, records, clock));
   const pointer: BasePointer = { name, journalSeq: 0, madeAtMs: clock.now(), bytes };
-  const entry = { control: { ...control, commit: control.commit + 1, base: pointer }, changes: [] };
+  const entry = {
+    control: { ...control, commit: control.commit + 1, base: pointer },
+    changes: Changes.of([]),
+  };
   const progress = {
     partition,
     commit: entry.control.commit,

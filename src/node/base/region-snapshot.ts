@@ -11,7 +11,7 @@ import type { Log } from '../../log/log.js';
 import type { ObjectStore } from '../../log/objects.js';
 import { readRange } from '../../log/read-range.js';
 import { isEventSubject, type Subjects } from '../../log/subjects.js';
-import { decodeActor } from '../../partition/actor-table.js';
+import { decodeActor } from '../../partition/actor-record.js';
 import { decodeControl, type Control } from '../../partition/journal.js';
 import type { SnapshotRecord, SnapshotStore } from '../../state/store.js';
 import { encodeBase } from './base-format.js';

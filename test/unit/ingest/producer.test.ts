@@ -5,6 +5,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { ActorEvent } from '../../../src/actor/behaviour.js';
+import { Changes } from '../../../src/partition/changes.js';
 import type { ActorId } from '../../../src/core/ids.js';
 import type { Log, LogMessage, LogReader } from '../../../src/log/log.js';
 import { MemoryLog } from '../../../src/log/memory/memory-log.js';
@@ -101,7 +102,7 @@ function journal(
     bytes: new Uint8Array(300),
     timed: false,
   }));
-  const parts = encodeJournalEntry({ control, changes }, frameBytesMax);
+  const parts = encodeJournalEntry({ control, changes: Changes.of(changes) }, frameBytesMax);
   log.appendNow(parts.map((payload) => ({ subject: subjects.journal(partition), payload })));
   return parts.length;
 }

@@ -1,5 +1,6 @@
 /** Commits as partitions make them, and a log that does what a test tells it to. */
 import { actorId } from '../../../src/core/ids.js';
+import { Changes } from '../../../src/partition/changes.js';
 import { encodeCommit, type EncodedCommit } from '../../../src/node/batch-assembly.js';
 import { MemoryLog } from '../../../src/log/memory/memory-log.js';
 import type { AppendOutcome, LogEntry } from '../../../src/log/log.js';
@@ -14,10 +15,13 @@ export interface CommitParts {
   actors?: [count: number, bytes: number];
   progress?: boolean;
   key?: string;
+  /** Whether the actors are timed, and whether they were at the commit before. */
+  timed?: [now: boolean, before: boolean];
 }
 
 export function commitOf(partition: number, number: number, parts: CommitParts = {}): Commit {
   const [count, size] = parts.actors ?? [1, 8];
+  const [timed, before] = parts.timed ?? [false, false];
   return {
     partition,
     number,
@@ -36,11 +40,14 @@ export function commitOf(partition: number, number: number, parts: CommitParts =
         handedTo: undefined,
         base: undefined,
       },
-      changes: Array.from({ length: count }, (_, i) => ({
-        id: actorId('cell', `${parts.key ?? 'k'}${i}`),
-        bytes: new Uint8Array(size).fill(number),
-        timed: false,
-      })),
+      changes: Changes.of(
+        Array.from({ length: count }, (_, i) => ({
+          id: actorId('cell', `${parts.key ?? 'k'}${i}`),
+          bytes: new Uint8Array(size).fill(number),
+          timed,
+          timedAsBefore: timed === before,
+        })),
+      ),
     },
     mail: new Map(Object.entries(parts.mail ?? {}).map(([to, messages]) => [Number(to), messages])),
     marks: parts.marks,

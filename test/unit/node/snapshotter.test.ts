@@ -67,6 +67,22 @@ describe('Snapshotter', () => {
     expect(decodeControl(store.position(0)!.control).commit).toBe(1);
   });
 
+  it('P5 knows who is timed, in whichever writes an actor became so and ceased to be', async () => {
+    const isTimed = [true, true, false, true, false, false, true];
+    // Each bit of a number says whether the write goes on until after the next commit.
+    for (let gathering = 0; gathering < 2 ** isTimed.length; gathering++) {
+      const { store, snapshotter, finish } = setUp();
+      for (const [i, timed] of isTimed.entries()) {
+        snapshotter.add([committed(0, i + 1, { timed: [timed, isTimed[i - 1] ?? false] })]);
+        if ((gathering & (1 << i)) !== 0) continue;
+        while (snapshotter.writtenCommit(0) < i + 1) await finish();
+        expect([...store.timed(0)].length).toBe(timed ? 1 : 0);
+      }
+      while (snapshotter.writtenCommit(0) < isTimed.length) await finish();
+      expect([...store.timed(0)].map(([id]) => id)).toEqual([actorId('cell', 'k0')]);
+    }
+  });
+
   it('P5 what comes while a write is under way is written next, all at once, each actor as it was last', async () => {
     const { store, snapshotter, finish } = setUp();
     snapshotter.add([committed(0, 1)]);

@@ -2,7 +2,7 @@
 import type { ActorEvent } from '../../../src/actor/behaviour.js';
 import { Registry, type AnyBehaviour } from '../../../src/actor/registry.js';
 import type { Row } from '../../../src/actor/row.js';
-import { decodeActor } from '../../../src/partition/actor-table.js';
+import { decodeActor } from '../../../src/partition/actor-record.js';
 import { actorId } from '../../../src/core/ids.js';
 import {
   encodeEventFrame,
@@ -77,7 +77,7 @@ export class Driven {
       partition: commit.partition,
       journalSeq: commit.number,
       control: encodeControl(control),
-      changes: new Map(changes.map((change) => [change.id, change])),
+      changes: new Map([...changes].map((change) => [change.id, change])),
     });
     await this.#save(this.#unsaved.length - this.#lag);
     return commit;

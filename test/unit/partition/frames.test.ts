@@ -6,7 +6,7 @@ import { ByteWriter } from '../../../src/core/bytes.js';
 import type { Row } from '../../../src/actor/row.js';
 import { GroundswellError } from '../../../src/core/errors.js';
 import { actorId } from '../../../src/core/ids.js';
-import type { ActorChange } from '../../../src/partition/actor-table.js';
+import { Changes, type ActorChange } from '../../../src/partition/changes.js';
 import {
   decodeEventFrame,
   decodeMailFrame,
@@ -146,7 +146,7 @@ describe('journal entries', () => {
     list.map(({ key, size, timed }): ActorChange => ({
       id: actorId('driver', key),
       bytes: size === undefined ? undefined : new Uint8Array(size).fill(size),
-      timed,
+      timed: timed && size !== undefined,
     })),
   );
   const plain = (list: readonly ActorChange[]): unknown =>
@@ -159,7 +159,7 @@ describe('journal entries', () => {
   it('P2 P8 an entry of any size comes back whole from its last frame, and no frame is over the limit', () => {
     fc.assert(
       fc.property(changes, fc.integer({ min: 800, max: 4_000 }), (list, frameBytesMax) => {
-        const frames = encodeJournalEntry({ control, changes: list }, frameBytesMax);
+        const frames = encodeJournalEntry({ control, changes: Changes.of(list) }, frameBytesMax);
         for (const frame of frames) expect(frame.byteLength).toBeLessThanOrEqual(frameBytesMax);
         const reader = new JournalReader();
         for (const frame of frames.slice(0, -1)) expect(reader.push(frame)).toBeUndefined();
@@ -177,7 +177,7 @@ describe('journal entries', () => {
       bytes: new Uint8Array(30),
       timed: false,
     }));
-    const frames = encodeJournalEntry({ control, changes: list }, 2_000);
+    const frames = encodeJournalEntry({ control, changes: Changes.of(list) }, 2_000);
     expect(Math.max(...frames.map((frame) => frame.byteLength))).toBeLessThanOrEqual(2_000);
   });
 
@@ -189,9 +189,10 @@ describe('journal entries', () => {
     }));
     const reader = new JournalReader();
     const read = [1, 2, 3].flatMap((commit) =>
-      encodeJournalEntry({ control: { ...control, commit }, changes: list.slice(commit) }, 1_000).flatMap(
-        (frame) => reader.push(frame) ?? [],
-      ),
+      encodeJournalEntry(
+        { control: { ...control, commit }, changes: Changes.of(list.slice(commit)) },
+        1_000,
+      ).flatMap((frame) => reader.push(frame) ?? []),
     );
     expect(read.map((entry) => [entry.control.commit, entry.changes.length])).toEqual([
       [1, 29],
@@ -202,7 +203,7 @@ describe('journal entries', () => {
 
   it('P8 an actor whose record alone is over the limit is GS_FRAME_TOO_LARGE, naming it', () => {
     const large = { id: actorId('driver', 'd-huge'), bytes: new Uint8Array(5_000), timed: false };
-    const code = codeOf(() => encodeJournalEntry({ control, changes: [large] }, 4_000));
+    const code = codeOf(() => encodeJournalEntry({ control, changes: Changes.of([large]) }, 4_000));
     expect(code).toMatch(/^GS_FRAME_TOO_LARGE.*driver\/d-huge.*4000/);
   });
 
@@ -212,7 +213,7 @@ describe('journal entries', () => {
       bytes: new Uint8Array(100),
       timed: false,
     }));
-    const frames = encodeJournalEntry({ control, changes: list }, 1_000);
+    const frames = encodeJournalEntry({ control, changes: Changes.of(list) }, 1_000);
     expect(frames.length).toBeGreaterThan(2);
     expect(codeOf(() => new JournalReader().push(frames[1]!))).toMatch(/^GS_STREAM_LOST/);
     const reader = new JournalReader();
@@ -220,7 +221,7 @@ describe('journal entries', () => {
     expect(codeOf(() => reader.push(frames[2]!))).toMatch(/^GS_STREAM_LOST/);
     // After a whole entry of one frame, the second frame of another entry does not go on with it.
     const after = new JournalReader();
-    after.push(encodeJournalEntry({ control, changes: [] }, 1_000)[0]!);
+    after.push(encodeJournalEntry({ control, changes: Changes.of([]) }, 1_000)[0]!);
     expect(codeOf(() => after.push(frames[1]!))).toMatch(/^GS_STREAM_LOST/);
   });
 

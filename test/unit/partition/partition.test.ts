@@ -442,7 +442,7 @@ describe('Partition: actors come and go', () => {
     const driven = new Driven([guest]);
     await driven.step([event('visit')], 10);
     const commit = await driven.step([event('leave')], 20);
-    expect(commit!.entry.changes).toEqual([
+    expect([...commit!.entry.changes]).toEqual([
       { id: 'guest/g', bytes: undefined, timed: false, timedAsBefore: true },
     ]);
     expect(driven.stored('guest', 'g')).toBeUndefined();

@@ -326,7 +326,7 @@ describe('Poison: what becomes of a call that failed', () => {
         partition: 0,
         journalSeq: 1,
         control: new Uint8Array(),
-        changes: new Map([['one/a', roomy.commits[0]!.entry.changes[0]!]]) as never,
+        changes: new Map([['one/a', roomy.commits[0]!.entry.changes.at(0)]]) as never,
       },
     ]);
     await driven.step([go('a', { big: 1_100 })], 20);

@@ -2,6 +2,7 @@
 // that takes what a kept base needs, a partition that is never due, and an owner that names what it has lost.
 import { describe, expect, it } from 'vitest';
 import { actorId } from '../../../../src/core/ids.js';
+import { Changes } from '../../../../src/partition/changes.js';
 import { VirtualClock } from '../../../../src/core/clock.js';
 import { MemoryLog } from '../../../../src/log/memory/memory-log.js';
 import { MemoryObjects } from '../../../../src/log/memory/memory-objects.js';
@@ -63,7 +64,7 @@ class World {
       ...(this.control?.base && { base: this.control.base }),
       ...more,
     });
-    const [payload] = encodeJournalEntry({ control: this.control, changes: [change] }, 1_000_000);
+    const [payload] = encodeJournalEntry({ control: this.control, changes: Changes.of([change]) }, 1_000_000);
     const outcome = await this.log.append([{ subject: subjects.journal(0), payload: payload! }]);
     this.journalSeq = outcome.outcome === 'committed' ? outcome.firstSeq : 0;
     await this.store.write([

@@ -2,6 +2,7 @@
 // newer than the others, rows that are missing, wrong or there twice after a restore or with other partitions.
 import { describe, expect, it } from 'vitest';
 import { sleep } from '../../../../src/core/clock.js';
+import { Changes } from '../../../../src/partition/changes.js';
 import type { Row } from '../../../../src/actor/row.js';
 import { MemoryLog } from '../../../../src/log/memory/memory-log.js';
 import { MemoryObjects } from '../../../../src/log/memory/memory-objects.js';
@@ -160,7 +161,7 @@ describe('a region that is restored', () => {
       const base = (await makeBase(made))!;
       // What the owner of the partition does: it names the base in its next commit.
       const control = (await lastControl(log, subjects.journal(partition)))!;
-      const entry = { control: { ...control, commit: control.commit + 1, base }, changes: [] };
+      const entry = { control: { ...control, commit: control.commit + 1, base }, changes: Changes.of([]) };
       const [payload] = encodeJournalEntry(entry, log.payloadBytesMax);
       await log.append([{ subject: subjects.journal(partition), payload: payload! }]);
       await clean(partition, base, { log, subjects, objects, clock, keep: 1 });
