@@ -180,11 +180,10 @@ export class LmdbStore implements SnapshotStore {
     for (const { partition, changes, ...position } of updates) {
       const { actors, timed } = this.#partitions[partition]!;
       for (const [id, change] of changes) {
-        if (change.bytes === undefined) void actors.remove(id);
-        else void actors.put(id, seal(id, change.bytes));
+        const { bytes } = change;
+        written = bytes === undefined ? actors.remove(id) : actors.put(id, seal(id, bytes));
         if (change.timedAsBefore === true) continue;
-        if (change.timed) void timed.put(id, seal(id, NOTHING));
-        else void timed.remove(id);
+        written = change.timed ? timed.put(id, seal(id, NOTHING)) : timed.remove(id);
       }
       const { key, value } = storedPosition(partition, position);
       written = this.#positions.put(key, value);
