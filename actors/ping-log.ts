@@ -25,6 +25,8 @@ const CODES = 8;
 
 /** A code for each ping; behind the first, and behind each that is in another cell than the one before, its cell. */
 type Codes = (number | string)[];
+/** They get room for a few more at a time: an array that grows by itself takes twice what it holds. */
+const MORE_CODES = 6;
 
 export class PingLog {
   /** The last ping that was taken out. */
@@ -33,6 +35,8 @@ export class PingLog {
   #takenCell = '';
   /** Undefined while there is none: most drivers that fell silent have none. */
   #codes: Codes | undefined;
+  /** Codes in use; there may be room for more. */
+  #used = 0;
   #firstMs = Number.NaN;
   #newestMs = Number.NaN;
   #newestStatus: Status = 'offline';
@@ -59,7 +63,8 @@ export class PingLog {
       writer.float(this.#takenMs).uint(STATUSES.indexOf(this.#takenStatus)).text(this.#takenCell);
     if (this.#codes === undefined) return;
     let sinceMs = this.#firstMs;
-    for (const code of this.#codes) {
+    for (let i = 0; i < this.#used; i++) {
+      const code = this.#codes[i]!;
       if (typeof code === 'string') {
         writer.text(code);
       } else {
@@ -93,7 +98,7 @@ export class PingLog {
   list(): Ping[] {
     const pings: Ping[] = [];
     if (this.#codes === undefined) return pings;
-    const cursor = new Cursor(this.#codes, this.#firstMs);
+    const cursor = new Cursor(this.#codes, this.#used, this.#firstMs);
     while (cursor.next()) pings.push({ ts: cursor.ts, status: cursor.status, cell: cursor.cell });
     return pings;
   }
@@ -116,7 +121,7 @@ export class PingLog {
   takeBefore(endMs: number, visitor: PingVisitor): void {
     const codes = this.#codes;
     if (codes === undefined || this.#firstMs >= endMs) return;
-    const cursor = new Cursor(codes, this.#firstMs);
+    const cursor = new Cursor(codes, this.#used, this.#firstMs);
     let more = cursor.next();
     let { ts, status, cell } = cursor;
     while (more && cursor.ts < endMs) {
@@ -128,10 +133,11 @@ export class PingLog {
     this.#codes = undefined;
     if (!more) return;
     // The next one is the first now: it says its cell, in the place of what was before it.
-    const rest = codes.slice(cursor.at - 2);
+    const rest = codes.slice(cursor.at - 2, this.#used);
     rest[0] = MOVED + STATUSES.indexOf(cursor.status);
     rest[1] = cursor.cell;
     this.#codes = rest;
+    this.#used = rest.length;
     this.#firstMs = cursor.ts;
   }
 
@@ -145,36 +151,52 @@ export class PingLog {
     const code = STATUSES.indexOf(status);
     if (this.#codes === undefined) {
       this.#codes = [MOVED + code, cell];
+      this.#used = 2;
       this.#firstMs = ts;
     } else {
       const sinceCode = (ts - this.#newestMs) * CODES + code;
-      if (cell === this.#newestCell) this.#codes.push(sinceCode);
-      else this.#codes.push(sinceCode + MOVED, cell);
+      if (cell === this.#newestCell) this.#push(sinceCode);
+      else {
+        this.#push(sinceCode + MOVED);
+        this.#push(cell);
+      }
     }
     this.#newestMs = ts;
-    this.#newestStatus = status;
+    this.#newestStatus = STATUSES[code]!;
     // The same letters are not held twice.
     if (cell !== this.#newestCell) this.#newestCell = cell;
+  }
+
+  #push(code: number | string): void {
+    const codes = this.#codes!;
+    if (this.#used === codes.length) {
+      const wider: Codes = new Array<number | string>(this.#used + (this.#used >> 2) + MORE_CODES);
+      for (let i = 0; i < this.#used; i++) wider[i] = codes[i]!;
+      this.#codes = wider;
+    }
+    this.#codes![this.#used++] = code;
   }
 }
 
 /** Goes over the codes of a log. */
 class Cursor {
   readonly #codes: Codes;
+  readonly #end: number;
   /** Where it reads on. */
   at = 0;
   ts: number;
   status: Status = 'offline';
   cell = '';
 
-  constructor(codes: Codes, firstMs: number) {
+  constructor(codes: Codes, end: number, firstMs: number) {
     this.#codes = codes;
+    this.#end = end;
     this.ts = firstMs;
   }
 
   /** The next ping; false when there is none. */
   next(): boolean {
-    if (this.at >= this.#codes.length) return false;
+    if (this.at >= this.#end) return false;
     const code = this.#codes[this.at++] as number;
     this.ts += Math.floor(code / CODES);
     this.status = STATUSES[code & 3]!;

@@ -47,6 +47,11 @@ export class Times implements Iterable<[name: string, ms: number]> {
     return first;
   }
 
+  forEach(see: (ms: number, name: string) => void): void {
+    if (this.#name !== undefined) see(this.#ms, this.#name);
+    this.#more?.forEach(see);
+  }
+
   *[Symbol.iterator](): Iterator<[name: string, ms: number]> {
     if (this.#name !== undefined) yield [this.#name, this.#ms];
     if (this.#more !== undefined) yield* this.#more;

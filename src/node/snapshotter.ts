@@ -23,7 +23,7 @@ interface Pending {
 
 export interface SnapshotterOptions {
   readonly store: SnapshotStore;
-  /** Changed actors that may wait to be written. */
+  /** Changed actors that may wait to be written, those being written included. */
   readonly pendingActorsMax: number;
   readonly clock: Clock;
   /** At least so long between two transactions, unless too much waits: an actor that changes often is written once. */
@@ -37,6 +37,8 @@ export class Snapshotter {
   readonly #options: SnapshotterOptions;
   #pending = new Map<number, Pending>();
   #pendingActors = 0;
+  /** Of the write that is under way. */
+  #writingActors = 0;
   #writing: Promise<void> | undefined;
   /** Ends the pause between two transactions; undefined while there is none. */
   #endPause: (() => void) | undefined;
@@ -48,13 +50,13 @@ export class Snapshotter {
     this.#options = options;
   }
 
-  /** Changed actors that wait to be written. */
+  /** Changed actors that wait to be written, or are being written. */
   get pendingActors(): number {
-    return this.#pendingActors;
+    return this.#pendingActors + this.#writingActors;
   }
 
   get full(): boolean {
-    return this.#pendingActors >= this.#options.pendingActorsMax;
+    return this.pendingActors >= this.#options.pendingActorsMax;
   }
 
   /** Number of the last commit of a partition that the snapshot holds. */
@@ -121,10 +123,12 @@ export class Snapshotter {
     const startedMs = this.#options.clock.monotonic();
     this.#pending = new Map();
     this.#pendingActors = 0;
+    this.#writingActors = actors;
     this.#writing = this.#options.store.write(updates).then(
       () => {
         for (const { partition, commit } of updates) this.#writtenCommit.set(partition, commit);
         this.#writing = undefined;
+        this.#writingActors = 0;
         const seconds = (this.#options.clock.monotonic() - startedMs) / 1000;
         this.#options.observer?.snapshotWritten({ actors, seconds });
         this.#pause();

@@ -146,7 +146,11 @@ function encode(
 
 function writeTimes(times: Times | ReadonlyMap<string, number>): void {
   writer.uint(times.size);
-  for (const [name, timeMs] of times) writer.text(name).float(timeMs);
+  times.forEach(writeTime);
+}
+
+function writeTime(ms: number, name: string): void {
+  writer.text(name).float(ms);
 }
 
 function* readTimes(reader: ByteReader): Generator<[name: string, ms: number]> {

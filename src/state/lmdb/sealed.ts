@@ -6,12 +6,25 @@ import { crc32 } from '../../core/crc32.js';
 import type { Entry } from './page-tree.js';
 
 const CHECKSUM_BYTES = 4;
+/** Holds a key while its checksum is made. */
+const scratch = Buffer.alloc(1_024);
+/** Values of one write lie side by side: what each of them needs of its own is little. */
+const SLAB_BYTES = 256 * 1024;
+let slab = Buffer.alloc(0);
+let used = 0;
 
 export function seal(key: string, value: Uint8Array): Buffer {
-  const stored = Buffer.allocUnsafe(CHECKSUM_BYTES + value.byteLength);
-  stored.set(value, CHECKSUM_BYTES);
-  stored.writeUInt32LE(checksumOf(key, value), 0);
-  return stored;
+  const start = used;
+  const end = start + CHECKSUM_BYTES + value.byteLength;
+  if (end > slab.length) {
+    slab = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, CHECKSUM_BYTES + value.byteLength));
+    used = 0;
+    return seal(key, value);
+  }
+  used = end;
+  slab.set(value, start + CHECKSUM_BYTES);
+  slab.writeUInt32LE(checksumOf(key, value), start);
+  return slab.subarray(start, end);
 }
 
 /** The value; undefined when it is not what was stored under this key. */
@@ -33,5 +46,6 @@ export function isWhole({ key, keyAt, keyEnd, value, valueAt, valueEnd }: Entry)
 }
 
 function checksumOf(key: string, value: Uint8Array): number {
-  return crc32(value, crc32(Buffer.from(key)));
+  if (3 * key.length > scratch.length) return crc32(value, crc32(Buffer.from(key)));
+  return crc32(value, crc32(scratch, 0, 0, scratch.write(key)));
 }

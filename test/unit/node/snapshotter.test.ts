@@ -99,16 +99,17 @@ describe('Snapshotter', () => {
     expect([snapshotter.writtenCommit(0), snapshotter.writtenCommit(1)]).toEqual([3, 1]);
   });
 
-  it('P8 is full when as many actors wait as may, and no longer once they are being written', async () => {
-    const { snapshotter, finish } = setUp(3);
+  it('P8 is full when as many actors are not written as may be, and no longer once enough of them are', async () => {
+    const { snapshotter, finish } = setUp(4);
     snapshotter.add([committed(0, 1)]);
     snapshotter.add([committed(0, 2, { actors: [2, 8] })]);
-    expect(snapshotter.full).toBe(false);
+    expect([snapshotter.pendingActors, snapshotter.full]).toEqual([3, false]);
     snapshotter.add([committed(0, 3)]);
-    expect(snapshotter.full).toBe(true);
+    expect([snapshotter.pendingActors, snapshotter.full]).toEqual([4, true]);
     await finish();
-    expect(snapshotter.full).toBe(false);
+    expect([snapshotter.pendingActors, snapshotter.full]).toEqual([3, false]);
     await finish();
+    expect(snapshotter.pendingActors).toBe(0);
   });
 
   it('flush waits for all that was added', async () => {
