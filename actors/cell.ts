@@ -3,7 +3,7 @@
  * surge multiplier on its own 1 m and 5 m values, and passes the minute upward.
  */
 import {
-  copyTally,
+  addTally,
   formatDuration,
   parseDurationMs,
   windowed,
@@ -66,10 +66,9 @@ export function cell(options: MarketWindows & { readonly scorer: LinearScorer })
 
 /** A pane as its parent gets it: one child reported, unless this is a late piece of one that did. */
 export function asChild(tally: Tally, late: boolean): Tally {
-  const copy = copyTally(tally);
-  while (copy.n.length <= market.index.children) copy.n.push(0);
-  copy.n[market.index.children] = late ? 0 : 1;
-  return copy;
+  const child = addTally(market.zero(tally.n.length > market.index.children ? undefined : 'children'), tally);
+  child.n[market.index.children] = late ? 0 : 1;
+  return child;
 }
 
 /** Emits a closed window of the actor that is called, as a row of its level. */

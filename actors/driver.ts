@@ -44,6 +44,8 @@ export interface DriverOptions {
 }
 
 export function driver({ presenceMs, live }: DriverOptions): Behaviour<DriverState> {
+  const minute = new DriverMinute(presenceMs);
+
   /** Moves this driver in the live views, from one ping to a newer one. */
   function show(state: DriverState, ctx: ActorContext, before: Ping | undefined, now: Ping): void {
     if (!live) {
@@ -71,7 +73,7 @@ export function driver({ presenceMs, live }: DriverOptions): Behaviour<DriverSta
   /** Tells the cells about the minute that ends at `endMs`. */
   function seal(state: DriverState, ctx: ActorContext, endMs: number): void {
     const { pings } = state;
-    const minute = new DriverMinute(endMs, presenceMs, pings.taken);
+    minute.begin(endMs, pings.taken);
     pings.takeBefore(endMs, minute);
     minute.tell(ctx);
 
@@ -124,26 +126,35 @@ export function driver({ presenceMs, live }: DriverOptions): Behaviour<DriverSta
   });
 }
 
-/** What a driver did in one minute, by cell. It sees the pings of that minute, after the one that held before it. */
+/**
+ * What a driver did in one minute, by cell. It sees the pings of that minute, after the one that held before it. One serves all
+ * drivers, one after the other.
+ */
 class DriverMinute implements PingVisitor {
-  readonly #endMs: number;
   readonly #presenceMs: number;
+  #endMs = 0;
+  /** The first so many are in use. */
+  #cellCount = 0;
   readonly #cells: string[] = [];
   readonly #tallies: Tally[] = [];
   /** Where it was for any time. */
-  readonly #touched: string[] = [];
+  #touched: string[] = [];
   /** The ping that holds. */
   #ts = Number.NEGATIVE_INFINITY;
   #status: Status | undefined;
   #cell = '';
 
-  constructor(endMs: number, presenceMs: number, before: Ping | undefined) {
-    this.#endMs = endMs;
+  constructor(presenceMs: number) {
     this.#presenceMs = presenceMs;
-    if (before === undefined) return;
-    this.#ts = before.ts;
-    this.#status = before.status;
-    this.#cell = before.cell;
+  }
+
+  begin(endMs: number, before: Ping | undefined): void {
+    this.#endMs = endMs;
+    this.#cellCount = 0;
+    this.#touched = [];
+    this.#ts = before?.ts ?? Number.NEGATIVE_INFINITY;
+    this.#status = before?.status;
+    this.#cell = before?.cell ?? '';
   }
 
   ping(ts: number, status: Status, cell: string): void {
@@ -170,7 +181,7 @@ class DriverMinute implements PingVisitor {
     carryDistinct(this.#touched, DRIVERS_AT, (cell, counter) => {
       this.#add(cell, counter, 1);
     });
-    for (let i = 0; i < this.#cells.length; i++)
+    for (let i = 0; i < this.#cellCount; i++)
       ctx.send('cell', this.#cells[i]!, 'add', this.#endMs - MINUTE_MS, this.#tallies[i]);
   }
 
@@ -187,14 +198,17 @@ class DriverMinute implements PingVisitor {
     const cell = this.#cell;
     this.#add(cell, MS_AT[this.#status!], toMs - fromMs);
     if (toMs === this.#endMs && this.#status === 'open') this.#add(cell, market.index.open_end, 1);
-    if (!this.#touched.includes(cell)) this.#touched.push(cell);
+    if (this.#touched.length === 0) this.#touched = [cell];
+    else if (!this.#touched.includes(cell)) this.#touched.push(cell);
   }
 
   #add(cell: string, counter: number, by: number): void {
-    let i = this.#cells.indexOf(cell);
-    if (i === -1) {
-      i = this.#cells.push(cell) - 1;
-      this.#tallies.push(market.zero('dropoffs'));
+    let i = 0;
+    while (i < this.#cellCount && this.#cells[i] !== cell) i++;
+    if (i === this.#cellCount) {
+      this.#cells[i] = cell;
+      this.#tallies[i] = market.zero('dropoffs');
+      this.#cellCount++;
     }
     this.#tallies[i]!.n[counter]! += by;
   }

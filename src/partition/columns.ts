@@ -40,6 +40,8 @@ const CHOICES_LOOK = 64;
 const CHOICES_SHARE = 0.75;
 /** So many kinds of objects are made by code of their own; whatever else comes, more slowly. */
 const MAKES_MAX = 256;
+/** Room for so many integers is taken at once. */
+const LIST_ROOM = 64;
 /** A longer part of a text keeps the whole of it in memory. */
 const COPIED_CHARS = 12;
 
@@ -51,7 +53,8 @@ const draft = new ByteWriter();
 
 /** Writes values for `readColumn`, which has to know how many there are. */
 export function writeColumn(writer: ByteWriter, values: readonly unknown[], depth = 0): void {
-  writeAs(kindOf(values, depth), writer, values, depth);
+  if (Array.isArray(values[0]) && draftLists(values)) writer.uint(LISTS).bytes(draft.written);
+  else writeAs(kindOf(values, depth), writer, values, depth);
 }
 
 /** The same, for objects that are known to be nothing but fields. */
@@ -80,12 +83,6 @@ function writeAs(kind: number, writer: ByteWriter, values: readonly unknown[], d
     }
     case NUMBERS:
       for (const value of values as readonly number[]) draft.float(value);
-      break;
-    case LISTS:
-      for (const list of values as readonly (readonly number[])[]) {
-        draft.uint(list.length);
-        for (const value of list) draft.int(value);
-      }
       break;
     case SAME:
       draft.raw(packr.pack(values[0]));
@@ -125,10 +122,7 @@ function kindOf(values: readonly unknown[], depth: number): number {
   const first = values[0];
   const type = typeof first;
   if (values.length === 0) return PACKED;
-  if (type === 'object') {
-    if (values.every(isListOfIntegers)) return LISTS;
-    return depth < DEPTH_MAX && values.every(isPlain) ? RECORDS : PACKED;
-  }
+  if (type === 'object') return depth < DEPTH_MAX && values.every(isPlain) ? RECORDS : PACKED;
   let same = true;
   let integers = true;
   for (const value of values) {
@@ -153,9 +147,17 @@ function isInteger(value: unknown): value is number {
   return (value | 0) === value || (Number.isInteger(value) && Math.abs(value) <= INTEGER_MAX);
 }
 
-function isListOfIntegers(value: unknown): boolean {
-  if (!Array.isArray(value)) return false;
-  for (const one of value) if (!isInteger(one)) return false;
+/** Writes lists of integers, looking at each once. False when there is anything else. */
+function draftLists(values: readonly unknown[]): boolean {
+  draft.clear();
+  for (const list of values) {
+    if (!Array.isArray(list)) return false;
+    draft.uint(list.length);
+    for (const value of list) {
+      if (!isInteger(value)) return false;
+      draft.int(value);
+    }
+  }
   return true;
 }
 
@@ -327,8 +329,17 @@ class ListColumn implements Column {
   }
 
   next(): number[] {
+    const length = this.#reader.uint();
+    // An array that grows takes room for more; one of a length that nobody has checked may be any number.
+    if (length > LIST_ROOM) return this.#long(length);
+    const list = new Array<number>(length);
+    for (let i = 0; i < length; i++) list[i] = this.#reader.int();
+    return list;
+  }
+
+  #long(length: number): number[] {
     const list: number[] = [];
-    for (let left = this.#reader.uint(); left > 0; left--) list.push(this.#reader.int());
+    for (let left = length; left > 0; left--) list.push(this.#reader.int());
     return list;
   }
 }

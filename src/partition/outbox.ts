@@ -24,7 +24,11 @@ export class Outbox {
   }
 
   put(to: ActorId, name: string, atMs: number, body: unknown, receiver: Mergeable | undefined): void {
-    const open = this.#openTo(to);
+    const open = this.#messages.get(to);
+    if (open === undefined) {
+      this.#messages.set(to, [[to, name, atMs, body]]);
+      return;
+    }
     if (receiver?.combine !== undefined) {
       for (const message of open) {
         if (message[2] !== atMs || message[1] !== name) continue;
@@ -51,11 +55,12 @@ export class Outbox {
     body: unknown,
     merge: ((into: unknown, from: unknown) => { readonly body: unknown } | undefined) | undefined,
   ): void {
-    const open = this.#openTo(to);
-    const same = merge === undefined ? undefined : open.find((one) => one[2] === atMs && one[1] === name);
+    const open = this.#messages.get(to);
+    const same = merge === undefined ? undefined : open?.find((one) => one[2] === atMs && one[1] === name);
     const merged = same === undefined ? undefined : merge!(same[3], body);
-    if (merged === undefined) open.push([to, name, atMs, body]);
-    else same![3] = merged.body;
+    if (merged !== undefined) same![3] = merged.body;
+    else if (open === undefined) this.#messages.set(to, [[to, name, atMs, body]]);
+    else open.push([to, name, atMs, body]);
   }
 
   /** Takes all messages, in order of their first being said per actor. */
@@ -76,11 +81,5 @@ export class Outbox {
       else list.push(message);
     }
     return mail;
-  }
-
-  #openTo(to: ActorId): Open[] {
-    let open = this.#messages.get(to);
-    if (open === undefined) this.#messages.set(to, (open = []));
-    return open;
   }
 }
