@@ -2,7 +2,10 @@
  * The scale bench: events per second end to end with ever more drivers, and with one node process against two. How to read
  * it: bench/README.md.
  *
- *   npm run bench:scale -- [--drivers 10000,100000,1000000] [--processes 1,2] [--events 2400000] [--resident 2000000] [--partitions 16] [--runs 1] [--json]
+ *   npm run bench:scale -- [--drivers 10000,100000,1000000] [--events 2400000] [--pings 24] [--processes 1,2] [--resident 2000000]
+ *                          [--partitions 16] [--runs 1] [--json]
+ *
+ * Each driver pings at least `--pings` times, however many events that takes: with fewer, most of its minutes have no ping in them.
  *
  * The last line is JSON; `--json` prints nothing else.
  */
@@ -14,13 +17,11 @@ import { runProcesses, type ProcessesRun } from './scale.js';
 
 /** Of the comparison of processes: as the canonical bench has them. */
 const DRIVERS = 20_000;
-/** Each driver pings at least so often. */
-const PINGS_MIN = 2;
-
 const { values, whole, say, tell } = command('scale', {
   drivers: '10000,100000,1000000',
   processes: '1,2',
   events: '2400000',
+  pings: '24',
   resident: '2000000',
   partitions: '16',
   runs: '1',
@@ -34,7 +35,7 @@ const market = canonicalMarket({ partitions: whole('partitions'), residentActors
 
 const byDrivers: { drivers: number; events: number; timings: EngineTiming[] }[] = [];
 for (const drivers of sizes) {
-  const events = Math.max(whole('events'), PINGS_MIN * drivers);
+  const events = Math.max(whole('events'), whole('pings') * drivers);
   byDrivers.push({ drivers, events, timings: [] });
 }
 for (let run = 1; run <= runs; run++) {
