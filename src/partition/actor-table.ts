@@ -188,15 +188,19 @@ export class ActorTable {
   /** Drops the actors that changed since the last commit: who is called again is as that commit left it. */
   dropChanged(): Set<ActorId> {
     const dropped = new Set<ActorId>();
+    const changedIn = new Set<number>();
     for (const actor of this.#dirty) {
       actor.dirty = false;
       dropped.add(actor.id);
+      changedIn.add(actor.changedIn);
       this.#leave(actor);
     }
     this.#dirty = [];
-    for (const { commit, changes } of this.#unsavedCommits)
+    for (const { commit, changes } of this.#unsavedCommits) {
+      if (!changedIn.has(commit)) continue;
       for (const [i, id] of changes.ids.entries())
         if (dropped.has(id)) this.#unsaved.set(id, { commit, bytes: changes.at(i).bytes });
+    }
     return dropped;
   }
 
