@@ -176,19 +176,20 @@ export class LmdbStore implements SnapshotStore {
    * @throws GroundswellError GS_DATA_WRITE when the disk takes no more; the store can only be closed then
    */
   async write(updates: readonly SnapshotUpdate[]): Promise<void> {
-    let written: Promise<boolean> | undefined;
+    // One for all puts, or a few: each of them rejects when the transaction fails.
+    const written = new Set<Promise<boolean>>();
     for (const { partition, changes, ...position } of updates) {
       const { actors, timed } = this.#partitions[partition]!;
       for (const [id, change] of changes) {
         const { bytes } = change;
-        written = bytes === undefined ? actors.remove(id) : actors.put(id, seal(id, bytes));
+        written.add(bytes === undefined ? actors.remove(id) : actors.put(id, seal(id, bytes)));
         if (change.timedAsBefore === true) continue;
-        written = change.timed ? timed.put(id, seal(id, NOTHING)) : timed.remove(id);
+        written.add(change.timed ? timed.put(id, seal(id, NOTHING)) : timed.remove(id));
       }
       const { key, value } = storedPosition(partition, position);
-      written = this.#positions.put(key, value);
+      written.add(this.#positions.put(key, value));
     }
-    await this.#orBroken(() => written);
+    await this.#orBroken(() => Promise.all(written));
   }
 
   sizeBytes(): number {
@@ -256,7 +257,7 @@ export class LmdbStore implements SnapshotStore {
     await this.#orBroken(() => this.#root.transaction(action));
   }
 
-  async #orBroken(writing: () => Promise<unknown> | undefined): Promise<void> {
+  async #orBroken(writing: () => Promise<unknown>): Promise<void> {
     try {
       await writing();
     } catch (error) {
