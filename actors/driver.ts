@@ -198,8 +198,7 @@ class DriverMinute implements PingVisitor {
     const cell = this.#cell;
     this.#add(cell, MS_AT[this.#status!], toMs - fromMs);
     if (toMs === this.#endMs && this.#status === 'open') this.#add(cell, market.index.open_end, 1);
-    if (this.#touched.length === 0) this.#touched = [cell];
-    else if (!this.#touched.includes(cell)) this.#touched.push(cell);
+    if (!this.#touched.includes(cell)) this.#touched.push(cell);
   }
 
   #add(cell: string, counter: number, by: number): void {

@@ -330,16 +330,9 @@ class ListColumn implements Column {
 
   next(): number[] {
     const length = this.#reader.uint();
-    // An array that grows takes room for more; one of a length that nobody has checked may be any number.
-    if (length > LIST_ROOM) return this.#long(length);
-    const list = new Array<number>(length);
+    // An array that grows takes room for more; a length that nobody has checked may be any number.
+    const list = length <= LIST_ROOM ? new Array<number>(length) : [];
     for (let i = 0; i < length; i++) list[i] = this.#reader.int();
-    return list;
-  }
-
-  #long(length: number): number[] {
-    const list: number[] = [];
-    for (let left = length; left > 0; left--) list.push(this.#reader.int());
     return list;
   }
 }

@@ -25,11 +25,7 @@ export class Outbox {
 
   put(to: ActorId, name: string, atMs: number, body: unknown, receiver: Mergeable | undefined): void {
     const open = this.#messages.get(to);
-    if (open === undefined) {
-      this.#messages.set(to, [[to, name, atMs, body]]);
-      return;
-    }
-    if (receiver?.combine !== undefined) {
+    if (open !== undefined && receiver?.combine !== undefined) {
       for (const message of open) {
         if (message[2] !== atMs || message[1] !== name) continue;
         try {
@@ -41,7 +37,7 @@ export class Outbox {
         return;
       }
     }
-    open.push([to, name, atMs, body]);
+    this.#add(to, open, [to, name, atMs, body]);
   }
 
   /**
@@ -58,9 +54,8 @@ export class Outbox {
     const open = this.#messages.get(to);
     const same = merge === undefined ? undefined : open?.find((one) => one[2] === atMs && one[1] === name);
     const merged = same === undefined ? undefined : merge!(same[3], body);
-    if (merged !== undefined) same![3] = merged.body;
-    else if (open === undefined) this.#messages.set(to, [[to, name, atMs, body]]);
-    else open.push([to, name, atMs, body]);
+    if (merged === undefined) this.#add(to, open, [to, name, atMs, body]);
+    else same![3] = merged.body;
   }
 
   /** Takes all messages, in order of their first being said per actor. */
@@ -81,5 +76,10 @@ export class Outbox {
       else list.push(message);
     }
     return mail;
+  }
+
+  #add(to: ActorId, open: Open[] | undefined, message: Open): void {
+    if (open === undefined) this.#messages.set(to, [message]);
+    else open.push(message);
   }
 }

@@ -270,7 +270,7 @@ export class LmdbStore implements SnapshotStore {
 function storedPosition(
   partition: number,
   { journalSeq, control }: SnapshotPosition,
-): { key: string; value: Buffer } {
+): { key: string; value: Uint8Array } {
   const key = partitionToken(partition);
   const value = Buffer.alloc(8 + control.byteLength);
   value.writeDoubleLE(journalSeq, 0);

@@ -2,29 +2,20 @@
  * Values as they lie in LMDB: with a checksum of key and value before them, so that a byte that changed on the disk is
  * found when it is read, in the value or in the key.
  */
+import { ByteWriter } from '../../core/bytes.js';
 import { crc32 } from '../../core/crc32.js';
 import type { Entry } from './page-tree.js';
 
 const CHECKSUM_BYTES = 4;
 /** Holds a key while its checksum is made. */
 const scratch = Buffer.alloc(1_024);
+const checksum = Buffer.alloc(CHECKSUM_BYTES);
 /** Values of one write lie side by side: what each of them needs of its own is little. */
-const SLAB_BYTES = 256 * 1024;
-let slab = Buffer.alloc(0);
-let used = 0;
+const writer = new ByteWriter(256 * 1024);
 
-export function seal(key: string, value: Uint8Array): Buffer {
-  const start = used;
-  const end = start + CHECKSUM_BYTES + value.byteLength;
-  if (end > slab.length) {
-    slab = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, CHECKSUM_BYTES + value.byteLength));
-    used = 0;
-    return seal(key, value);
-  }
-  used = end;
-  slab.set(value, start + CHECKSUM_BYTES);
-  slab.writeUInt32LE(checksumOf(key, value), start);
-  return slab.subarray(start, end);
+export function seal(key: string, value: Uint8Array): Uint8Array {
+  checksum.writeUInt32LE(checksumOf(key, value));
+  return writer.raw(checksum).raw(value).take();
 }
 
 /** The value; undefined when it is not what was stored under this key. */
