@@ -3,7 +3,7 @@
  * and the declared sends give each type its stage, its depth in the flow of time.
  */
 import { GroundswellError } from '../core/errors.js';
-import type { Behaviour } from './behaviour.js';
+import type { Behaviour, EventHandler } from './behaviour.js';
 
 /** Behaviours as the engine holds them: of any state type. */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- a registry holds behaviours of many state types
@@ -23,6 +23,7 @@ export interface EventRoute {
   readonly actorType: string;
   /** Field of the event that holds the actor's key. */
   readonly keyField: string;
+  readonly handler: EventHandler<unknown>;
 }
 
 /** Events that the engine makes for itself. */
@@ -113,7 +114,7 @@ function routesOf(types: ReadonlyMap<string, RegisteredType>): Map<string, Event
           `"${type.behaviour.type}" receives the event "${event}", but is at stage ${type.stage}: events go to stage 0.`,
         );
       }
-      routes.set(event, { type, actorType: type.behaviour.type, keyField: handler.key });
+      routes.set(event, { type, actorType: type.behaviour.type, keyField: handler.key, handler });
     }
   }
   return routes;

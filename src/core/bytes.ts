@@ -34,18 +34,46 @@ export class ByteWriter {
   /** An integer from 0 to 2^53 - 1. */
   uint(value: number): this {
     this.#reserve(8);
-    let rest = value;
-    while (rest > 0x7f) {
-      this.#bytes[this.#length++] = (rest % 0x80) + 0x80;
-      rest = rest > 0x7fff_ffff ? Math.floor(rest / 0x80) : rest >>> 7;
-    }
-    this.#bytes[this.#length++] = rest;
+    this.#putUint(value);
     return this;
   }
 
   /** An integer from -2^52 to 2^52 - 1. */
   int(value: number): this {
-    return this.uint(value < 0 ? -2 * value - 1 : 2 * value);
+    return this.uint(zigzag(value));
+  }
+
+  /** Integers as `uint` writes them. */
+  uints(values: readonly number[]): this {
+    this.#reserve(8 * values.length);
+    for (let i = 0; i < values.length; i++) this.#putUint(values[i]!);
+    return this;
+  }
+
+  /** Integers as `int` writes them. */
+  ints(values: readonly number[]): this {
+    this.#reserve(8 * values.length);
+    for (let i = 0; i < values.length; i++) this.#putUint(zigzag(values[i]!));
+    return this;
+  }
+
+  /** Of each integer, from -2^51 to 2^51, what it is more than the one before it; of the first, than 0. */
+  differences(values: readonly number[]): this {
+    this.#reserve(8 * values.length);
+    let before = 0;
+    for (let i = 0; i < values.length; i++) {
+      const value = values[i]!;
+      this.#putUint(zigzag(value - before));
+      before = value;
+    }
+    return this;
+  }
+
+  /** Numbers of any kind, as they lie in memory: lowest byte first, as in every machine that Node runs on. */
+  floats(values: readonly number[]): this {
+    const floats = new Float64Array(values.length);
+    for (let i = 0; i < values.length; i++) floats[i] = values[i]!;
+    return this.raw(new Uint8Array(floats.buffer));
   }
 
   /** A number of any kind. */
@@ -103,6 +131,21 @@ export class ByteWriter {
     return this;
   }
 
+  /** Texts as if they were one. */
+  joined(values: readonly string[]): this {
+    let length = 0;
+    for (const value of values) length += value.length;
+    this.uint(length).#reserve(length);
+    const before = this.#length;
+    for (const value of values) {
+      if (this.#ascii(value)) continue;
+      // Each character was taken for a byte: all of it again.
+      this.#length = before - uintBytes(length);
+      return this.text(values.join(''));
+    }
+    return this;
+  }
+
   /** Bytes written since the last time. */
   get length(): number {
     return this.#length - this.#start;
@@ -129,15 +172,32 @@ export class ByteWriter {
   /** Character by character, as long as each is one byte: for a few of them the way into native code costs more. */
   #shortText(value: string): boolean {
     this.#reserve(1 + value.length);
-    const at = this.#length + 1;
+    this.#bytes[this.#length++] = value.length;
+    if (this.#ascii(value)) return true;
+    this.#length--;
+    return false;
+  }
+
+  /** Characters that are one byte each, where there is room for them; false when there are others. */
+  #ascii(value: string): boolean {
+    const at = this.#length;
     for (let i = 0; i < value.length; i++) {
       const code = value.charCodeAt(i);
       if (code > 0x7f) return false;
       this.#bytes[at + i] = code;
     }
-    this.#bytes[this.#length] = value.length;
     this.#length = at + value.length;
     return true;
+  }
+
+  /** Where there is room for it. */
+  #putUint(value: number): void {
+    let rest = value;
+    while (rest > 0x7f) {
+      this.#bytes[this.#length++] = (rest % 0x80) + 0x80;
+      rest = rest > 0x7fff_ffff ? Math.floor(rest / 0x80) : rest >>> 7;
+    }
+    this.#bytes[this.#length++] = rest;
   }
 
   #reserve(more: number): void {
@@ -149,6 +209,22 @@ export class ByteWriter {
     this.#start = 0;
     this.#length = begun.length;
   }
+}
+
+/** A signed integer as one that is not: up from 0 at even places, down from -1 between them. */
+function zigzag(value: number): number {
+  return value < 0 ? -2 * value - 1 : 2 * value;
+}
+
+function unzigzag(value: number): number {
+  return value % 2 === 0 ? value / 2 : -(value + 1) / 2;
+}
+
+/** How many bytes `uint` takes. */
+function uintBytes(value: number): number {
+  let bytes = 1;
+  for (let rest = value; rest > 0x7f; rest = Math.floor(rest / 0x80)) bytes++;
+  return bytes;
 }
 
 /** Reads in the order of writing. What it gives lies in the bytes that it reads from. */
@@ -189,8 +265,36 @@ export class ByteReader {
   }
 
   int(): number {
-    const value = this.uint();
-    return value % 2 === 0 ? value / 2 : -(value + 1) / 2;
+    return unzigzag(this.uint());
+  }
+
+  /** So many integers that are not negative, below 2^32. */
+  uints(count: number): Uint32Array {
+    const values = new Uint32Array(this.#bounded(count));
+    for (let i = 0; i < count; i++) values[i] = this.uint();
+    return values;
+  }
+
+  /** So many integers. */
+  ints(count: number): number[] {
+    // An array that grows takes room for more.
+    const values = new Array<number>(this.#bounded(count));
+    for (let i = 0; i < count; i++) values[i] = this.int();
+    return values;
+  }
+
+  /** So many integers that were written as differences. */
+  differences(count: number): Float64Array {
+    const values = new Float64Array(this.#bounded(count));
+    let value = 0;
+    for (let i = 0; i < count; i++) values[i] = value += this.int();
+    return values;
+  }
+
+  /** So many numbers that `floats` wrote. */
+  floats(count: number): Float64Array {
+    // A copy, for where they lie they may begin at any byte.
+    return new Float64Array(new Uint8Array(this.raw(8 * count)).buffer);
   }
 
   float(): number {
@@ -204,10 +308,8 @@ export class ByteReader {
     switch (value % 4) {
       case 0:
         return value / 4;
-      case 1: {
-        const zigzag = (value - 1) / 4;
-        return (zigzag % 2 === 0 ? zigzag / 2 : -(zigzag + 1) / 2) / 1000;
-      }
+      case 1:
+        return unzigzag((value - 1) / 4) / 1000;
       case 2:
         return -(value + 2) / 4;
       default:
@@ -240,6 +342,12 @@ export class ByteReader {
     const value = this.#asBuffer().toString('utf8', this.#at, end);
     this.#at = end;
     return value;
+  }
+
+  /** A number of values that take a byte each at least: no memory is taken for what cannot be there. */
+  #bounded(count: number): number {
+    if (count > this.#end - this.#at) throw new RangeError(`the bytes end before ${count} values`);
+    return count;
   }
 
   #asBuffer(): Buffer {

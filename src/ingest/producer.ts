@@ -35,7 +35,7 @@ interface Lane {
   endedBefore: boolean;
 }
 
-const FRAMES_PER_FLUSH = 4;
+const FRAMES_PER_FLUSH = 1;
 
 export class Producer {
   readonly #options: ProducerOptions;
@@ -184,7 +184,7 @@ export class Producer {
     this.#put(partitionOf(`refused/${event.claimed}`, this.#options.partitions), event);
   }
 
-  /** True when there is enough for a few full frames to every partition: time to `flush`. */
+  /** True when there is enough for a full frame to every partition: time to `flush`. */
   get full(): boolean {
     const { framesPerFlush = FRAMES_PER_FLUSH, frameEvents, partitions } = this.#options;
     return this.#buffered >= framesPerFlush * frameEvents * partitions;

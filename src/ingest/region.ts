@@ -23,7 +23,7 @@ const duration = (byDefault: string, minMs = 1): z.ZodType<number, string | unde
 
 /** The limits that keep every queue, cache, frame and batch bounded (P8). */
 const limits = z.strictObject({
-  frameEvents: count.max(FRAME_EVENTS_MAX).default(512).describe('events in one input frame'),
+  frameEvents: count.max(FRAME_EVENTS_MAX).default(4_096).describe('events in one input frame'),
   stepEvents: count
     .default(50_000)
     .describe('events that a partition may have taken and not committed: more input waits'),

@@ -50,7 +50,7 @@ export const DEFAULT_LIMITS: NodeLimits = {
   idleSteps: 10_000,
   pendingSnapshotActorsMax: 2_000_000,
   snapshotEveryMs: 5_000,
-  commitEveryMs: 200,
+  commitEveryMs: 500,
   closingCommitEveryMs: 50,
   behindMessages: 64,
   commitAttemptsMax: 30,

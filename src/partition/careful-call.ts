@@ -4,7 +4,7 @@
  *
  * It costs an encoding of the actor's state with every call. So it is done only while there is poison about.
  */
-import type { ActorEvent } from '../actor/behaviour.js';
+import type { ActorEvent, EventHandler } from '../actor/behaviour.js';
 import type { ActorId } from '../core/ids.js';
 import { encodeState, resetDecoder, restoreState, type Resident } from './actor-record.js';
 import { CallEffects } from './call-effects.js';
@@ -58,10 +58,10 @@ export class CarefulCalls implements Caller {
     return this.#watched(() => this.#dispatcher.activate(id));
   }
 
-  event(actor: Resident, event: ActorEvent): boolean {
+  event(actor: Resident, event: ActorEvent, handler: EventHandler<unknown>): boolean {
     const { type: name, ts: atMs } = event;
     return this.#call(actor, { kind: 'event', name, atMs, body: copyOf(event) }, () =>
-      this.#dispatcher.event(actor, event),
+      this.#dispatcher.event(actor, event, handler),
     );
   }
 

@@ -1,15 +1,37 @@
 /**
- * Values of one kind after the other, as columns: what they share stands once, and a reader makes each when it is asked for
- * it. Frames of events and of mail are made of this. What fits no other kind of column is packed with msgpack, so whatever
- * msgpack brings back comes back.
+ * Values of one kind after the other, as columns: what they share stands once. Frames of events and of mail are made of this.
+ * A column is written and read as a whole, in loops over one kind of value; only objects are made when they are asked for. What
+ * fits no other kind of column is packed with msgpack, so whatever msgpack brings back comes back.
  */
 import { Packr } from 'msgpackr';
 import { ByteReader, ByteWriter } from '../core/bytes.js';
+import { codeOf, type Plain, type RecordCode } from './record-code.js';
 
-/** Values in the order in which they were written. */
-export interface Column {
-  /** The next one. Nobody else has it. */
-  next(): unknown;
+/** The value at a place. To be asked for once: nobody else has it. */
+export type Column = (index: number) => unknown;
+
+/** The values of one field, in the order of their objects. */
+export interface Field {
+  readonly values: ArrayLike<unknown>;
+  /** Which of the distinct values each one is, where they were written so. */
+  readonly choiceAt?: Uint32Array;
+  /** How many distinct ones there are, then. */
+  readonly choices?: number;
+}
+
+/** Objects, and what is known of them without making them. */
+export interface RecordColumn {
+  readonly at: Column;
+  readonly shapes: readonly RecordShape[];
+  /** Of each object, which shape it has, and its place among those that have it; undefined when all have the first. */
+  readonly shapeAt: readonly number[] | undefined;
+  readonly placeAt: readonly number[] | undefined;
+}
+
+/** Objects with the same names of fields. */
+export interface RecordShape {
+  readonly count: number;
+  readonly fields: ReadonlyMap<string, Field>;
 }
 
 /** Anything, in msgpack. */
@@ -28,6 +50,8 @@ const NUMBERS = 5;
 const LISTS = 6;
 /** Objects: a column for each field. */
 const RECORDS = 7;
+/** Numbers with few decimals, such as degrees: how many, then as integers. */
+const DECIMALS = 8;
 
 /** Of larger integers the difference of two could not be written. */
 const INTEGER_MAX = 2 ** 51;
@@ -35,17 +59,14 @@ const INTEGER_MAX = 2 ** 51;
 const SHAPES_MAX = 16;
 /** Objects that lie deeper in objects are packed. */
 const DEPTH_MAX = 3;
-/** After so many texts one looks whether they repeat; with a larger share of distinct ones, each is written. */
-const CHOICES_LOOK = 64;
+/** With a larger share of distinct texts, each is written. */
 const CHOICES_SHARE = 0.75;
-/** So many kinds of objects are made by code of their own; whatever else comes, more slowly. */
-const MAKES_MAX = 256;
-/** Room for so many integers is taken at once. */
-const LIST_ROOM = 64;
+/** So few choices are made the texts that programs hold: whoever compares them compares addresses. */
+const NAMES_MAX = 16;
+/** How many decimals numbers may have to be written as integers. */
+const DECIMALS_TRIED = [5, 6] as const;
 /** A longer part of a text keeps the whole of it in memory. */
 const COPIED_CHARS = 12;
-
-type Plain = Readonly<Record<string, unknown>>;
 
 const packr = new Packr({ useRecords: true, moreTypes: false });
 /** For a column whose number of bytes is not known before. */
@@ -64,80 +85,116 @@ export function writePlainColumn(writer: ByteWriter, values: readonly Plain[]): 
 
 function writeAs(kind: number, writer: ByteWriter, values: readonly unknown[], depth: number): void {
   if (kind === RECORDS && writeRecords(writer, values as readonly Plain[], depth)) return;
-  writer.uint(kind === RECORDS ? PACKED : kind);
+  writer.uint(draftAs(kind, values)).bytes(draft.written);
+}
+
+/** Writes values as a kind, or as another that they fit better; gives which. */
+function draftAs(kind: number, values: readonly unknown[]): number {
   draft.clear();
   switch (kind) {
     case TEXTS:
-      writeTexts(values as readonly string[]);
-      break;
-    case CHOICES:
-      writeChoices(values as readonly string[]);
-      break;
-    case INTEGERS: {
-      let before = 0;
-      for (const value of values as readonly number[]) {
-        draft.int(value - before);
-        before = value;
-      }
-      break;
-    }
+      if (draftChoices(values as readonly string[])) return CHOICES;
+      draftTexts(values as readonly string[]);
+      return TEXTS;
+    case INTEGERS:
+      draft.differences(values as readonly number[]);
+      return INTEGERS;
     case NUMBERS:
-      for (const value of values as readonly number[]) draft.float(value);
-      break;
+      if (draftDecimals(values as readonly number[])) return DECIMALS;
+      draft.floats(values as readonly number[]);
+      return NUMBERS;
     case SAME:
       draft.raw(packr.pack(values[0]));
-      break;
+      return SAME;
     default:
       draft.raw(packr.pack(values));
+      return PACKED;
   }
-  writer.bytes(draft.written);
 }
 
 /** @throws RangeError when the bytes end too early, or the kind is not known */
-export function readColumn(reader: ByteReader): Column {
+export function readColumn(reader: ByteReader, count: number): Column {
   const kind = reader.uint();
-  if (kind === RECORDS) return new RecordColumn(reader);
+  if (kind === RECORDS) return readRecords(reader, count).at;
+  const { values } = readValues(kind, reader, count);
+  return (index) => values[index];
+}
+
+/** The same, for one that `writePlainColumn` wrote; undefined when they are packed all the same. */
+export function readPlainColumn(reader: ByteReader, count: number): RecordColumn {
+  const kind = reader.uint();
+  if (kind === RECORDS) return readRecords(reader, count);
+  const { values } = readValues(kind, reader, count);
+  return { at: (index) => values[index], shapes: [], shapeAt: undefined, placeAt: undefined };
+}
+
+/** Objects in a field are made at once. */
+function readField(reader: ByteReader, count: number): Field {
+  const kind = reader.uint();
+  if (kind !== RECORDS) return readValues(kind, reader, count);
+  const { at } = readRecords(reader, count);
+  return { values: Array.from({ length: count }, (_, index) => at(index)) };
+}
+
+function readValues(kind: number, reader: ByteReader, count: number): Field {
   const bytes = reader.bytes();
   switch (kind) {
     case PACKED:
-      return new PackedColumn(bytes);
+      return { values: packr.unpack(bytes) as unknown[] };
     case SAME:
-      return new SameColumn(packr.unpack(bytes));
+      return { values: new Array<unknown>(count).fill(named(packr.unpack(bytes))) };
     case TEXTS:
-      return new TextColumn(new ByteReader(bytes));
+      return { values: readTexts(new ByteReader(bytes), count) };
     case CHOICES:
-      return new ChoiceColumn(new ByteReader(bytes));
+      return readChoices(new ByteReader(bytes), count);
     case INTEGERS:
-      return new IntegerColumn(bytes);
+      return { values: new ByteReader(bytes).differences(count) };
     case NUMBERS:
-      return new NumberColumn(bytes);
+      return { values: new ByteReader(bytes).floats(count) };
     case LISTS:
-      return new ListColumn(bytes);
+      return { values: readLists(new ByteReader(bytes), count) };
+    case DECIMALS:
+      return { values: readDecimals(new ByteReader(bytes), count) };
     default:
       throw new RangeError(`a column of kind ${kind} is not known here`);
   }
 }
 
 function kindOf(values: readonly unknown[], depth: number): number {
+  switch (values.length === 0 ? 'undefined' : typeof values[0]) {
+    case 'object':
+      return depth < DEPTH_MAX && values.every(isPlain) ? RECORDS : PACKED;
+    case 'number':
+      return kindOfNumbers(values);
+    case 'string':
+      return kindOfTexts(values);
+    case 'boolean':
+      return values.every((value) => value === values[0]) ? SAME : PACKED;
+    default:
+      return PACKED;
+  }
+}
+
+function kindOfNumbers(values: readonly unknown[]): number {
   const first = values[0];
-  const type = typeof first;
-  if (values.length === 0) return PACKED;
-  if (type === 'object') return depth < DEPTH_MAX && values.every(isPlain) ? RECORDS : PACKED;
   let same = true;
   let integers = true;
   for (const value of values) {
-    if (typeof value !== type) return PACKED;
-    if (value !== first) same = false;
-    if (integers && !isInteger(value)) integers = false;
+    if (typeof value !== 'number') return PACKED;
+    same &&= value === first;
+    integers &&= isInteger(value);
   }
-  if (type === 'number') return !integers ? NUMBERS : same ? SAME : INTEGERS;
-  if (type === 'string') return same ? SAME : repeats(values as readonly string[]) ? CHOICES : TEXTS;
-  return type === 'boolean' && same ? SAME : PACKED;
+  return !integers ? NUMBERS : same ? SAME : INTEGERS;
 }
 
-function repeats(values: readonly string[]): boolean {
-  const look = Math.min(values.length, CHOICES_LOOK);
-  return new Set(values.slice(0, look)).size <= look * CHOICES_SHARE;
+function kindOfTexts(values: readonly unknown[]): number {
+  const first = values[0];
+  let same = true;
+  for (const value of values) {
+    if (typeof value !== 'string') return PACKED;
+    same &&= value === first;
+  }
+  return same ? SAME : TEXTS;
 }
 
 function isInteger(value: unknown): value is number {
@@ -151,14 +208,16 @@ function isInteger(value: unknown): value is number {
 function draftLists(values: readonly unknown[]): boolean {
   draft.clear();
   for (const list of values) {
-    if (!Array.isArray(list)) return false;
-    draft.uint(list.length);
-    for (const value of list) {
-      if (!isInteger(value)) return false;
-      draft.int(value);
-    }
+    if (!Array.isArray(list) || !list.every(isInteger)) return false;
+    draft.uint(list.length).ints(list);
   }
   return true;
+}
+
+function readLists(reader: ByteReader, count: number): number[][] {
+  const lists: number[][] = [];
+  for (let left = count; left > 0; left--) lists.push(reader.ints(reader.uint()));
+  return lists;
 }
 
 function isPlain(value: unknown): boolean {
@@ -167,246 +226,177 @@ function isPlain(value: unknown): boolean {
   return prototype === Object.prototype || prototype === null;
 }
 
-function writeTexts(values: readonly string[]): void {
-  draft.text(values.join(''));
+function draftTexts(values: readonly string[]): void {
+  draft.joined(values);
   for (const value of values) draft.uint(value.length);
 }
 
-function writeChoices(values: readonly string[]): void {
+function readTexts(reader: ByteReader, count: number): string[] {
+  const bytes = reader.bytes();
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const all = buffer.toString();
+  const isAscii = all.length === bytes.byteLength;
+  const texts: string[] = [];
+  let at = 0;
+  for (let left = count; left > 0; left--) {
+    const from = at;
+    at += reader.uint();
+    const text = all.slice(from, at);
+    if (text.length <= COPIED_CHARS) texts.push(text);
+    else texts.push(isAscii ? buffer.toString('latin1', from, at) : Buffer.from(text).toString());
+  }
+  return texts;
+}
+
+/** Writes texts as choices; false when too few of them repeat. */
+function draftChoices(values: readonly string[]): boolean {
+  const most = values.length * CHOICES_SHARE;
   const choices = new Map<string, number>();
-  for (const value of values) if (!choices.has(value)) choices.set(value, choices.size);
+  const chosen: number[] = [];
+  for (const value of values) {
+    let index = choices.get(value);
+    if (index === undefined) {
+      index = choices.size;
+      if (index >= most) return false;
+      choices.set(value, index);
+    }
+    chosen.push(index);
+  }
   draft.uint(choices.size);
-  writeTexts([...choices.keys()]);
-  for (const value of values) draft.uint(choices.get(value)!);
-}
-
-interface Shape {
-  readonly names: readonly string[];
-  readonly records: Plain[];
-}
-
-/** Objects by shape, each field a column; then, if there is more than one shape, runs of the same. False when they are to be packed. */
-function writeRecords(writer: ByteWriter, records: readonly Plain[], depth: number): boolean {
-  const shapes: Shape[] = [];
-  const runs: { shape: number; length: number }[] = [];
-  let last: Shape | undefined;
-  for (const record of records) {
-    if (last === undefined || !hasNames(record, last.names)) {
-      let index = shapes.findIndex(({ names }) => hasNames(record, names));
-      if (index === -1) {
-        if (shapes.length === SHAPES_MAX || Object.hasOwn(record, '__proto__')) return false;
-        index = shapes.push({ names: Object.keys(record), records: [] }) - 1;
-      }
-      last = shapes[index]!;
-      runs.push({ shape: index, length: 0 });
-    }
-    last.records.push(record);
-    runs.at(-1)!.length++;
-  }
-  writer.uint(RECORDS).uint(shapes.length);
-  for (const { names, records: alike } of shapes) {
-    writer.uint(names.length);
-    for (const name of names) {
-      writer.text(name);
-      writeColumn(
-        writer,
-        alike.map((record) => record[name]),
-        depth + 1,
-      );
-    }
-  }
-  if (shapes.length <= 1) return true;
-  draft.clear();
-  for (const { shape, length } of runs) draft.uint(shape).uint(length);
-  writer.bytes(draft.written);
+  draftTexts([...choices.keys()]);
+  draft.uints(chosen);
   return true;
 }
 
-function hasNames(record: Plain, names: readonly string[]): boolean {
-  let i = 0;
-  for (const name in record) if (names[i++] !== name) return false;
-  return i === names.length;
+function readChoices(reader: ByteReader, count: number): Field {
+  const choices = readTexts(reader, reader.uint());
+  const texts = choices.length <= NAMES_MAX ? choices.map(named) : choices;
+  const choiceAt = reader.uints(count);
+  return { values: Array.from(choiceAt, (choice) => texts[choice]), choiceAt, choices: texts.length };
 }
 
-class SameColumn implements Column {
-  readonly #value: unknown;
-
-  constructor(value: unknown) {
-    this.#value = value;
-  }
-
-  next(): unknown {
-    return this.#value;
-  }
+/** The text that stands for equal ones in a program: comparing two of those is comparing where they are. */
+function named<T>(value: T): T {
+  return typeof value === 'string' ? (Object.keys({ [value]: 0 })[0] as T) : value;
 }
 
-class PackedColumn implements Column {
-  readonly #values: readonly unknown[];
-  #at = 0;
-
-  constructor(bytes: Uint8Array) {
-    this.#values = packr.unpack(bytes) as unknown[];
+/** Writes numbers with few decimals as integers; false when one has more. */
+function draftDecimals(values: readonly number[]): boolean {
+  for (const decimals of DECIMALS_TRIED) {
+    const factor = 10 ** decimals;
+    const integers = integersOf(values, factor);
+    if (integers === undefined) continue;
+    draft.uint(decimals).differences(integers);
+    return true;
   }
-
-  next(): unknown {
-    return this.#values[this.#at++];
-  }
+  return false;
 }
 
-class TextColumn implements Column {
-  readonly #reader: ByteReader;
-  readonly #all: string;
-  /** The same in bytes, when each is one character. */
-  readonly #ascii: Buffer | undefined;
-  #at = 0;
-
-  constructor(reader: ByteReader) {
-    const bytes = reader.bytes();
-    const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    this.#reader = reader;
-    this.#all = buffer.toString();
-    this.#ascii = this.#all.length === bytes.byteLength ? buffer : undefined;
+/** What gives each number when it is divided by a factor; undefined when one is not to be had so. */
+function integersOf(values: readonly number[], factor: number): number[] | undefined {
+  const integers: number[] = [];
+  for (const value of values) {
+    const integer = Math.round(value * factor);
+    if (integer / factor !== value || !isInteger(integer)) return undefined;
+    integers.push(integer);
   }
-
-  next(): string {
-    const from = this.#at;
-    this.#at += this.#reader.uint();
-    const text = this.#all.slice(from, this.#at);
-    if (text.length <= COPIED_CHARS) return text;
-    return this.#ascii?.toString('latin1', from, this.#at) ?? Buffer.from(text).toString();
-  }
+  return integers;
 }
 
-class ChoiceColumn implements Column {
-  readonly #reader: ByteReader;
-  readonly #choices: readonly string[];
-
-  constructor(reader: ByteReader) {
-    const count = reader.uint();
-    const texts = new TextColumn(reader);
-    this.#choices = Array.from({ length: count }, () => texts.next());
-    this.#reader = reader;
-  }
-
-  next(): string {
-    return this.#choices[this.#reader.uint()]!;
-  }
+function readDecimals(reader: ByteReader, count: number): Float64Array {
+  const factor = 10 ** reader.uint();
+  const values = reader.differences(count);
+  for (let i = 0; i < count; i++) values[i]! /= factor;
+  return values;
 }
 
-class IntegerColumn implements Column {
-  readonly #reader: ByteReader;
-  #before = 0;
-
-  constructor(bytes: Uint8Array) {
-    this.#reader = new ByteReader(bytes);
-  }
-
-  next(): number {
-    return (this.#before += this.#reader.int());
-  }
+interface Shape {
+  readonly code: RecordCode;
+  readonly records: Plain[];
 }
 
-class NumberColumn implements Column {
-  readonly #view: DataView;
-  #at = 0;
-
-  constructor({ buffer, byteOffset, byteLength }: Uint8Array) {
-    this.#view = new DataView(buffer, byteOffset, byteLength);
+/**
+ * Objects by shape: how many shapes; if there is more than one, runs of the same, each with its length; then each shape's names
+ * and, for each name, a column. False when they are to be packed.
+ */
+function writeRecords(writer: ByteWriter, records: readonly Plain[], depth: number): boolean {
+  const shapes: Shape[] = [];
+  const runs: number[] = [];
+  let last: Shape | undefined;
+  for (const record of records) {
+    if (last === undefined || !last.code.fits(record)) {
+      let index = shapes.findIndex(({ code }) => code.fits(record));
+      if (index === -1) {
+        if (shapes.length === SHAPES_MAX || Object.hasOwn(record, '__proto__')) return false;
+        index = shapes.push({ code: codeOf(Object.keys(record)), records: [] }) - 1;
+      }
+      last = shapes[index]!;
+      runs.push(index, 0);
+    }
+    last.records.push(record);
+    runs[runs.length - 1]!++;
   }
-
-  next(): number {
-    const value = this.#view.getFloat64(this.#at, true);
-    this.#at += 8;
-    return value;
+  writer.uint(RECORDS).uint(shapes.length);
+  if (shapes.length > 1) writer.uint(runs.length / 2).uints(runs);
+  for (const { code, records: alike } of shapes) {
+    const { names } = code;
+    writer.uint(names.length);
+    const fields = code.take(alike);
+    for (const [i, name] of names.entries()) {
+      writer.text(name);
+      writeColumn(writer, fields[i]!, depth + 1);
+    }
   }
+  return true;
 }
 
-class ListColumn implements Column {
-  readonly #reader: ByteReader;
-
-  constructor(bytes: Uint8Array) {
-    this.#reader = new ByteReader(bytes);
+function readRecords(reader: ByteReader, count: number): RecordColumn {
+  const shapeCount = reader.uint();
+  if (shapeCount > SHAPES_MAX) throw new RangeError(`${shapeCount} shapes of objects are not known here`);
+  if (shapeCount <= 1) {
+    const { shape, at } = shapeCount === 0 ? NO_SHAPE : readShape(reader, count);
+    return { at, shapes: [shape], shapeAt: undefined, placeAt: undefined };
   }
-
-  next(): number[] {
-    const length = this.#reader.uint();
-    // An array that grows takes room for more; a length that nobody has checked may be any number.
-    const list = length <= LIST_ROOM ? new Array<number>(length) : [];
-    for (let i = 0; i < length; i++) list[i] = this.#reader.int();
-    return list;
+  const shapeAt: number[] = [];
+  const placeAt: number[] = [];
+  const counts = new Array<number>(shapeCount).fill(0);
+  for (let left = reader.uint(); left > 0; left--) {
+    const shape = reader.uint();
+    const length = reader.uint();
+    if (shape >= shapeCount || shapeAt.length + length > count)
+      throw new RangeError(`runs of objects hold more than their ${count}, or of kinds that are not there`);
+    for (let i = 0; i < length; i++) {
+      shapeAt.push(shape);
+      placeAt.push(counts[shape]!++);
+    }
   }
+  const read = counts.map((ofShape) => readShape(reader, ofShape));
+  return {
+    at: (index) => read[shapeAt[index]!]!.at(placeAt[index]!),
+    shapes: read.map(({ shape }) => shape),
+    shapeAt,
+    placeAt,
+  };
 }
 
 interface ReadShape {
-  readonly columns: readonly Column[];
-  readonly make: Make;
+  readonly shape: RecordShape;
+  readonly at: Column;
 }
 
-/** Gives the next object of the columns of its fields. */
-type Make = (columns: readonly Column[]) => Plain;
+const NO_SHAPE: ReadShape = { shape: { count: 0, fields: new Map() }, at: () => undefined };
 
-class RecordColumn implements Column {
-  readonly #shapes: readonly ReadShape[];
-  readonly #runs: ByteReader | undefined;
-  #shape: ReadShape | undefined;
-  /** Records of the same shape that follow. */
-  #left = 0;
-
-  constructor(reader: ByteReader) {
-    this.#shapes = Array.from({ length: reader.uint() }, () => readShape(reader));
-    if (this.#shapes.length > 1) this.#runs = new ByteReader(reader.bytes());
-    else this.#shape = this.#shapes[0];
-  }
-
-  next(): Plain {
-    if (this.#runs !== undefined && this.#left-- === 0) {
-      this.#shape = this.#shapes[this.#runs.uint()]!;
-      this.#left = this.#runs.uint() - 1;
-    }
-    const { columns, make } = this.#shape!;
-    return make(columns);
-  }
-}
-
-function readShape(reader: ByteReader): ReadShape {
+function readShape(reader: ByteReader, count: number): ReadShape {
+  const fields = new Map<string, Field>();
   const names: string[] = [];
-  const columns: Column[] = [];
+  const values: ArrayLike<unknown>[] = [];
   for (let left = reader.uint(); left > 0; left--) {
-    names.push(reader.text());
-    columns.push(readColumn(reader));
+    const name = reader.text();
+    const field = readField(reader, count);
+    names.push(name);
+    values.push(field.values);
+    fields.set(name, field);
   }
-  return { columns, make: makeOf(names) };
-}
-
-/** By the names of the fields, in JSON. */
-const makes = new Map<string, Make>();
-
-function makeOf(names: readonly string[]): Make {
-  const json = JSON.stringify(names);
-  let make = makes.get(json);
-  if (make === undefined) {
-    const known = makes.size < MAKES_MAX && !names.includes('__proto__');
-    make = known ? compiledMake(names) : plainMake(names);
-    if (known) makes.set(json, make);
-  }
-  return make;
-}
-
-/** A literal that names the fields: objects of one shape, made in a third of the time that fields set one by one take. */
-function compiledMake(names: readonly string[]): Make {
-  const fields = names.map((name, i) => `${JSON.stringify(name)}: columns[${i}].next()`);
-  // Whatever a name holds, it stands there as a text.
-  // eslint-disable-next-line @typescript-eslint/no-implied-eval
-  return new Function('columns', `return { ${fields.join(', ')} };`) as Make;
-}
-
-function plainMake(names: readonly string[]): Make {
-  return (columns) => {
-    const record: Plain = {};
-    for (const [i, name] of names.entries()) {
-      const value = columns[i]!.next();
-      Object.defineProperty(record, name, { value, enumerable: true, configurable: true, writable: true });
-    }
-    return record;
-  };
+  const { make } = codeOf(names);
+  return { shape: { count, fields }, at: (index) => make(values, index) };
 }

@@ -52,6 +52,10 @@ export class Delivery {
   readonly #direct: Dispatcher;
   readonly #careful: CarefulCalls | undefined;
   readonly #caller: Caller;
+  #lastType: string | undefined;
+  #lastRoute: EventRoute | undefined;
+  /** Who took the last event. */
+  #last: Resident | undefined;
 
   constructor(parts: DeliveryParts) {
     this.#parts = parts;
@@ -78,7 +82,7 @@ export class Delivery {
 
   event(event: ActorEvent): void {
     const { type, ts, id } = event;
-    const route = this.#parts.registry.routes.get(type);
+    const route = this.#routeOf(type);
     if (route === undefined) {
       this.#ownEvent(event);
       return;
@@ -89,7 +93,7 @@ export class Delivery {
       this.#parts.effects.count('duplicates', 1);
       return;
     }
-    if (!this.#caller.event(actor, event)) return;
+    if (!this.#caller.event(actor, event, route.handler)) return;
     if (actor.trouble !== undefined) actor.trouble = undefined;
     if (id !== undefined) this.#remember(actor, id, ts);
   }
@@ -112,6 +116,15 @@ export class Delivery {
     }
     if (actor?.timers?.get(name) === atMs && actor.trouble?.quarantine === undefined)
       this.#fire(actor, name, atMs);
+  }
+
+  /** Most events are of the type of the one before. */
+  #routeOf(type: string): EventRoute | undefined {
+    if (type !== this.#lastType) {
+      this.#lastType = type;
+      this.#lastRoute = this.#parts.registry.routes.get(type);
+    }
+    return this.#lastRoute;
   }
 
   /** An event that is for no actor. */
@@ -156,15 +169,24 @@ export class Delivery {
     this.#parts.effects.count('released', 1);
   }
 
-  /** As `#receiver`, for an event; most often it is resident and waits for nothing, and no id need be made. */
+  /**
+   * As `#receiver`, for an event; most often it is resident and waits for nothing, and no id need be made. Often it is who took
+   * the one before, for a frame is taken actor by actor.
+   */
   #receiverOf(event: ActorEvent, { type, actorType, keyField }: EventRoute): Resident | undefined {
     const key = event[keyField] as string;
-    const known = this.#careful === undefined ? this.#parts.actors.touch(actorType, key) : undefined;
+    const last = this.#last;
+    const known = last?.key === key && last.type === type && isReady(last) ? last : this.#touch(actorType, key);
     if (known !== undefined && known.trouble === undefined) {
       if (known.timers !== undefined && this.#facts.due[type.stage]) this.#catchUp(known);
-      if (!known.forgotten && known.trouble === undefined) return known;
+      if (isReady(known)) return (this.#last = known);
     }
+    this.#last = undefined;
     return this.#receiver(actorId(actorType, key), 'event', event.type, event.ts, event);
+  }
+
+  #touch(type: string, key: string): Resident | undefined {
+    return this.#careful === undefined ? this.#parts.actors.touch(type, key) : undefined;
   }
 
   /** The actor, ready to be called; undefined when it is not to be: it is not there, or in quarantine. */
@@ -285,4 +307,8 @@ export class Delivery {
     const view = viewOfQuarantine(quarantine!);
     quarantined.set(actor.id, { actor: actor.id, failures, ...view, commit });
   }
+}
+
+function isReady({ resident, forgotten, trouble }: Resident): boolean {
+  return resident && !forgotten && trouble === undefined;
 }

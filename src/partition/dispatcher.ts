@@ -2,7 +2,7 @@
  * Calls handlers, and is the context they see. One context object serves all calls of a partition: it points at the
  * actor of the call that is running, and at nobody between calls. Effects are only collected (P4).
  */
-import type { ActorContext, ActorEvent } from '../actor/behaviour.js';
+import type { ActorContext, ActorEvent, EventHandler } from '../actor/behaviour.js';
 import type { Registry } from '../actor/registry.js';
 import type { RowDraft } from '../actor/row.js';
 import { GroundswellError } from '../core/errors.js';
@@ -19,7 +19,7 @@ import type { StageMarks } from './watermark.js';
 export interface Caller {
   /** Undefined when no behaviour is registered for its type. @throws CallFailed when its state cannot be made or loaded */
   activate(id: ActorId): Resident | undefined;
-  event(actor: Resident, event: ActorEvent): boolean;
+  event(actor: Resident, event: ActorEvent, handler: EventHandler<unknown>): boolean;
   message(actor: Resident, name: string, atMs: number, body: unknown): boolean;
   timer(actor: Resident, name: string, atMs: number): boolean;
 }
@@ -53,8 +53,7 @@ export class Dispatcher implements ActorContext, Caller {
   }
 
   /** @throws CallFailed */
-  event(actor: Resident, event: ActorEvent): true {
-    const handler = actor.type.behaviour.events![event.type]!;
+  event(actor: Resident, event: ActorEvent, handler: EventHandler<unknown>): true {
     this.#enter(actor);
     try {
       const given: unknown = handler.handle(actor.state, event, this);

@@ -5,11 +5,11 @@
  */
 import type { ActorEvent } from '../actor/behaviour.js';
 import { ByteReader, ByteWriter } from '../core/bytes.js';
-import { readColumn, writeColumn, writePlainColumn } from './columns.js';
+import { readColumn, readPlainColumn, writeColumn, writePlainColumn, type RecordColumn } from './columns.js';
 import type { ProducerMode } from './watermark.js';
 
 /** A version of the layouts below; a reader refuses others. */
-export const FRAME_FORMAT = 2;
+export const FRAME_FORMAT = 3;
 
 const IS_LIVE = 1;
 const IS_END = 2;
@@ -56,15 +56,20 @@ export interface MailShare {
 /** An event frame as it is read: the events are made one after the other. */
 export interface OpenEventFrame extends Omit<EventFrame, 'events'> {
   readonly count: number;
-  /** Gives the next event: to be called `count` times. */
-  readonly next: () => ActorEvent;
+  /** Makes an event: to be called once for each, from 0 up to `count`. */
+  readonly at: (index: number) => ActorEvent;
+  /** What is known of them before they are made. */
+  readonly events: RecordColumn;
 }
 
 /** A share of a mail frame as it is read: the messages are made one after the other. */
 export interface OpenMailShare extends Omit<MailShare, 'messages'> {
   readonly count: number;
-  /** Gives the parts of the next message: to be called `count` times. */
-  readonly next: <T>(take: (...message: MailMessage) => T) => T;
+  /** Parts of the messages, from 0 up to `count`: each to be asked for once. */
+  readonly to: (index: number) => string;
+  readonly name: (index: number) => string;
+  readonly atMs: (index: number) => number;
+  readonly body: (index: number) => unknown;
 }
 
 const writer = new ByteWriter();
@@ -93,7 +98,7 @@ export function openEventFrame(bytes: Uint8Array): OpenEventFrame {
   const count = reader.uint();
   if (count > FRAME_EVENTS_MAX)
     throw new RangeError(`a frame of ${count} events is not known here (most are ${FRAME_EVENTS_MAX})`);
-  const events = readColumn(reader);
+  const events = readPlainColumn(reader, count);
   return {
     producer,
     mode: (flags & IS_LIVE) === 0 ? 'replay' : 'live',
@@ -101,13 +106,14 @@ export function openEventFrame(bytes: Uint8Array): OpenEventFrame {
     watermarkMs,
     end: (flags & IS_END) !== 0,
     count,
-    next: () => events.next() as ActorEvent,
+    at: events.at as OpenEventFrame['at'],
+    events,
   };
 }
 
 export function decodeEventFrame(bytes: Uint8Array): EventFrame {
-  const { count, next, ...frame } = openEventFrame(bytes);
-  return { ...frame, events: Array.from({ length: count }, next) };
+  const { count, at, ...frame } = openEventFrame(bytes);
+  return { ...frame, events: Array.from({ length: count }, (_, index) => at(index)) };
 }
 
 export function encodeMailFrame(shares: readonly MailShare[]): Uint8Array {
@@ -132,24 +138,23 @@ export function openMailFrame(bytes: Uint8Array): OpenMailShare[] {
     const from = reader.uint();
     const marks = Array.from({ length: reader.uint() }, () => reader.float());
     const count = reader.uint();
-    const to = readColumn(reader);
-    const name = readColumn(reader);
-    const atMs = readColumn(reader);
-    const body = readColumn(reader);
     return {
       from,
       marks,
       count,
-      next: (take) => take(to.next() as string, name.next() as string, atMs.next() as number, body.next()),
+      to: readColumn(reader, count) as OpenMailShare['to'],
+      name: readColumn(reader, count) as OpenMailShare['name'],
+      atMs: readColumn(reader, count) as OpenMailShare['atMs'],
+      body: readColumn(reader, count),
     };
   });
 }
 
 export function decodeMailFrame(bytes: Uint8Array): MailShare[] {
-  return openMailFrame(bytes).map(({ from, marks, count, next }) => ({
+  return openMailFrame(bytes).map(({ from, marks, count, to, name, atMs, body }) => ({
     from,
     marks,
-    messages: Array.from({ length: count }, () => next((...message) => message)),
+    messages: Array.from({ length: count }, (_, i): MailMessage => [to(i), name(i), atMs(i), body(i)]),
   }));
 }
 

@@ -4,6 +4,7 @@
  */
 import type { Registry } from '../actor/registry.js';
 import type { ActorId } from '../core/ids.js';
+import { actorOrder } from './actor-order.js';
 import type { ActorTable } from './actor-table.js';
 import type { Caution } from './caution.js';
 import { judgedByTime } from './clock-ahead.js';
@@ -115,9 +116,10 @@ export class Step {
     const seen = producers.hear(frame, wallMs, nowMs);
     if (seen > 0) this.effects.count('repeated', seen);
     const latestMs = producers.latestMs(mode, nowMs);
+    const order = actorOrder(frame.events, count, this.#parts.registry.routes);
     for (let i = 0; i < count; i++) {
-      const event = frame.next();
-      if (i >= seen) this.#delivery.event(judgedByTime(event, latestMs));
+      const place = order === undefined ? i : order[i]!;
+      if (place >= seen) this.#delivery.event(judgedByTime(frame.at(place), latestMs));
     }
     this.facts.took(seq, count > 0 || frame.end);
     this.#observe(wallMs);
@@ -127,14 +129,10 @@ export class Step {
   #takeMail({ bytes, seq }: OperationOf<'mail'>): number {
     const { marks } = this.facts;
     let told = 0;
-    const deliver = (to: string, name: string, atMs: number, body: unknown): void => {
-      this.#delivery.message(to as ActorId, name, atMs, body);
-    };
-    for (const share of openMailFrame(bytes)) {
-      told += share.count;
-      for (let i = 0; i < share.count; i++) share.next(deliver);
-      for (let stage = 0; stage < share.marks.length; stage++)
-        marks.raise(stage, share.from, share.marks[stage]!);
+    for (const { from, marks: raised, count, to, name, atMs, body } of openMailFrame(bytes)) {
+      told += count;
+      for (let i = 0; i < count; i++) this.#delivery.message(to(i) as ActorId, name(i), atMs(i), body(i));
+      for (let stage = 0; stage < raised.length; stage++) marks.raise(stage, from, raised[stage]!);
     }
     this.facts.took(seq, told > 0);
     for (let stage = 1; stage < marks.stages; stage++) this.#raiseLimit(stage);

@@ -10,9 +10,9 @@ function throughColumn(values: readonly unknown[]): unknown[] {
   writeColumn(writer, values);
   // What stands behind a column is not touched by it.
   const reader = new ByteReader(writer.text('behind').take());
-  const column = readColumn(reader);
+  const column = readColumn(reader, values.length);
   expect(reader.text()).toBe('behind');
-  return values.map(() => column.next());
+  return values.map((_, i) => column(i));
 }
 
 /** As msgpack brings it back: what columns are measured by. */
@@ -102,7 +102,7 @@ describe('columns', () => {
     const writer = new ByteWriter();
     writePlainColumn(writer, []);
     const reader = new ByteReader(writer.text('behind').take());
-    readColumn(reader);
+    readColumn(reader, 0);
     expect(reader.text()).toBe('behind');
   });
 
@@ -116,7 +116,7 @@ describe('columns', () => {
     const writer = new ByteWriter();
     writeColumn(writer, ['a', 'b', 'c']);
     const whole = writer.take();
-    expect(() => readColumn(new ByteReader(whole.subarray(0, 3)))).toThrow(RangeError);
-    expect(() => readColumn(new ByteReader(new ByteWriter().uint(99).bytes(whole).take()))).toThrow('99');
+    expect(() => readColumn(new ByteReader(whole.subarray(0, 3)), 3)).toThrow(RangeError);
+    expect(() => readColumn(new ByteReader(new ByteWriter().uint(99).bytes(whole).take()), 3)).toThrow('99');
   });
 });
