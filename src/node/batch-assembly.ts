@@ -91,7 +91,7 @@ export function encodeMail(shares: readonly MailShare[], frameBytesMax: number):
   if (messages.length <= 1) {
     throw new GroundswellError(
       'GS_FRAME_TOO_LARGE',
-      `A message to ${messages[0]?.[0] ?? 'a partition'} takes ${whole.byteLength} bytes: more than fits one of ${frameBytesMax} bytes.`,
+      `A message to ${messages[0]?.slice(0, 2).join('/') ?? 'a partition'} takes ${whole.byteLength} bytes: more than fits one of ${frameBytesMax} bytes.`,
     );
   }
   const half = Math.ceil(messages.length / 2);

@@ -6,8 +6,8 @@
  * (P5): with the commit, or, when the actor has left (it was forgotten, or dropped to go back), in `#unsaved`.
  */
 import type { ByteWriter } from '../core/bytes.js';
-import { actorKey, actorType, type ActorId } from '../core/ids.js';
-import type { Registry } from '../actor/registry.js';
+import { actorId, actorKey, actorType, type ActorId } from '../core/ids.js';
+import type { RegisteredType, Registry } from '../actor/registry.js';
 import {
   decodeActor,
   encodeActor,
@@ -43,8 +43,8 @@ interface UnsavedCommit {
 export class ActorTable {
   readonly #registry: Registry;
   readonly #source: ActorSource;
-  /** By type, then by key: an event has these apart, and no id need be made for it. */
-  readonly #residents = new Map<string, Map<string, Resident>>();
+  /** By type, then by key: events and messages have these apart, and no id need be made for them. */
+  readonly #residents = new Map<RegisteredType, Map<string, Resident>>();
   #size = 0;
   #dirty: Resident[] = [];
   /** Records that the snapshot may not hold, of actors that have left: rare, so that looking costs nothing. */
@@ -79,7 +79,7 @@ export class ActorTable {
   }
 
   /** An actor that is resident and not forgotten: it counts as touched. */
-  touch(type: string, key: string): Resident | undefined {
+  touch(type: RegisteredType, key: string): Resident | undefined {
     const actor = this.#residents.get(type)?.get(key);
     if (actor === undefined || actor.forgotten) return undefined;
     actor.touchedIn = this.step;
@@ -91,15 +91,16 @@ export class ActorTable {
    * registered for its type.
    * @throws CallFailed when its behaviour cannot make or load its state
    */
-  activate(id: ActorId): Resident | undefined {
-    const known = this.#resident(id);
+  activate(typeName: string, key: string): Resident | undefined {
+    const type = this.#registry.types.get(typeName);
+    if (type === undefined) return undefined;
+    const known = this.#residents.get(type)?.get(key);
     if (known !== undefined) {
       known.touchedIn = this.step;
       if (known.forgotten) this.#renew(known);
       return known;
     }
-    const type = this.#registry.types.get(actorType(id));
-    if (type === undefined) return undefined;
+    const id = actorId(typeName, key);
     const unsaved = this.#unsaved.size === 0 ? undefined : this.#unsaved.get(id);
     const stored = unsaved === undefined ? this.#source.get(id) : unsaved.bytes;
     const actor = newResident(id, type);
@@ -246,7 +247,8 @@ export class ActorTable {
   }
 
   #resident(id: ActorId): Resident | undefined {
-    return this.#residents.get(actorType(id))?.get(actorKey(id));
+    const type = this.#registry.types.get(actorType(id));
+    return type && this.#residents.get(type)?.get(actorKey(id));
   }
 
   *#all(): Iterator<Resident> {
@@ -254,16 +256,15 @@ export class ActorTable {
   }
 
   #enter(actor: Resident): void {
-    const { type } = actor.type.behaviour;
-    let ofType = this.#residents.get(type);
-    if (ofType === undefined) this.#residents.set(type, (ofType = new Map<string, Resident>()));
+    let ofType = this.#residents.get(actor.type);
+    if (ofType === undefined) this.#residents.set(actor.type, (ofType = new Map<string, Resident>()));
     ofType.set(actor.key, actor);
     this.#size++;
   }
 
   #leave(actor: Resident): void {
     if (!actor.resident) return;
-    this.#residents.get(actor.type.behaviour.type)!.delete(actor.key);
+    this.#residents.get(actor.type)!.delete(actor.key);
     this.#size--;
     actor.resident = false;
     // A timer that is set still points at it, by its id: it must not hold what it was.

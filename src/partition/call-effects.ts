@@ -1,6 +1,5 @@
 /** The effects of one call, held back until it is known that the call succeeded. */
 import type { Row } from '../actor/row.js';
-import type { ActorId } from '../core/ids.js';
 import type { Resident } from './actor-record.js';
 import type { Mergeable } from './outbox.js';
 import type { SideOutput } from './output.js';
@@ -12,8 +11,10 @@ export class CallEffects implements Effects {
   #held: ((into: StepEffects, merge: Merge) => void)[] = [];
 
   say(
-    stage: number | undefined,
-    to: ActorId,
+    here: boolean,
+    place: number,
+    type: string,
+    key: string,
     name: string,
     atMs: number,
     body: unknown,
@@ -24,7 +25,7 @@ export class CallEffects implements Effects {
         receiver?.combine === undefined
           ? undefined
           : (into: unknown, from: unknown) => merge(receiver, into, from);
-      effects.outbox(stage).putCarefully(to, name, atMs, body, merging);
+      effects.outbox(here, place).putCarefully(type, key, name, atMs, body, merging);
     });
   }
 

@@ -54,8 +54,8 @@ export class CarefulCalls implements Caller {
     this.#dispatcher = options.dispatcher(this.#held);
   }
 
-  activate(id: ActorId): Resident | undefined {
-    return this.#watched(() => this.#dispatcher.activate(id));
+  activate(type: string, key: string): Resident | undefined {
+    return this.#watched(() => this.#dispatcher.activate(type, key));
   }
 
   event(actor: Resident, event: ActorEvent, handler: EventHandler<unknown>): boolean {

@@ -3,8 +3,8 @@
  * what comes for an actor in quarantine into its keeping. Owns what becomes of a call that failed.
  */
 import type { ActorEvent } from '../actor/behaviour.js';
-import type { EventRoute, Registry } from '../actor/registry.js';
-import { actorId, type ActorId } from '../core/ids.js';
+import type { EventRoute, RegisteredType, Registry } from '../actor/registry.js';
+import { actorId, actorKey, actorType, type ActorId } from '../core/ids.js';
 import { Times } from '../core/times.js';
 import type { Resident, ResidentOrId } from './actor-record.js';
 import type { ActorTable } from './actor-table.js';
@@ -98,8 +98,8 @@ export class Delivery {
     if (id !== undefined) this.#remember(actor, id, ts);
   }
 
-  message(to: ActorId, name: string, atMs: number, body: unknown): void {
-    const actor = this.#receiver(to, 'message', name, atMs, body);
+  message(type: string, key: string, name: string, atMs: number, body: unknown): void {
+    const actor = this.#receiver(type, key, 'message', name, atMs, body);
     if (actor === undefined || !this.#caller.message(actor, name, atMs, body)) return;
     if (actor.trouble !== undefined) actor.trouble = undefined;
   }
@@ -112,7 +112,7 @@ export class Delivery {
       actor.touchedIn = this.#parts.actors.step;
     } else {
       const id = typeof actorOrId === 'string' ? actorOrId : actorOrId.id;
-      actor = this.#activate(id, 'timer', name, atMs, undefined);
+      actor = this.#activate(actorType(id), actorKey(id), 'timer', name, atMs, undefined);
     }
     if (actor?.timers?.get(name) === atMs && actor.trouble?.quarantine === undefined)
       this.#fire(actor, name, atMs);
@@ -148,7 +148,7 @@ export class Delivery {
    */
   #release(id: ActorId): void {
     const actor = this.#parts.actors.isKnown(id)
-      ? this.#activate(id, 'event', 'release', 0, undefined)
+      ? this.#activate(actorType(id), actorKey(id), 'event', 'release', 0, undefined)
       : undefined;
     const quarantine = actor?.trouble?.quarantine;
     if (actor === undefined || quarantine === undefined) return;
@@ -163,7 +163,7 @@ export class Delivery {
     for (const { kind, name, atMs, body, limitMs: thenMs } of quarantine.kept) {
       limits[stage] = thenMs;
       if (kind === 'event') this.event(body as ActorEvent);
-      else this.message(id, name, atMs, body);
+      else this.message(actorType(id), actorKey(id), name, atMs, body);
     }
     limits[stage] = limitMs;
     this.#parts.effects.count('released', 1);
@@ -176,33 +176,34 @@ export class Delivery {
   #receiverOf(event: ActorEvent, { type, actorType, keyField }: EventRoute): Resident | undefined {
     const key = event[keyField] as string;
     const last = this.#last;
-    const known = last?.key === key && last.type === type && isReady(last) ? last : this.#touch(actorType, key);
+    const known = last?.key === key && last.type === type && isReady(last) ? last : this.#touch(type, key);
     if (known !== undefined && known.trouble === undefined) {
       if (known.timers !== undefined && this.#facts.due[type.stage]) this.#catchUp(known);
       if (isReady(known)) return (this.#last = known);
     }
     this.#last = undefined;
-    return this.#receiver(actorId(actorType, key), 'event', event.type, event.ts, event);
+    return this.#receiver(actorType, key, 'event', event.type, event.ts, event);
   }
 
-  #touch(type: string, key: string): Resident | undefined {
+  #touch(type: RegisteredType, key: string): Resident | undefined {
     return this.#careful === undefined ? this.#parts.actors.touch(type, key) : undefined;
   }
 
   /** The actor, ready to be called; undefined when it is not to be: it is not there, or in quarantine. */
   #receiver(
-    id: ActorId,
+    type: string,
+    key: string,
     kind: 'event' | 'message',
     name: string,
     atMs: number,
     body: unknown,
   ): Resident | undefined {
-    const actor = this.#activate(id, kind, name, atMs, body);
+    const actor = this.#activate(type, key, kind, name, atMs, body);
     if (actor === undefined) return undefined;
     if (actor.trouble?.quarantine === undefined) {
       if (this.#facts.due[actor.type.stage] && actor.timers !== undefined) {
         this.#catchUp(actor);
-        if (actor.forgotten) return this.#receiver(id, kind, name, atMs, body);
+        if (actor.forgotten) return this.#receiver(type, key, kind, name, atMs, body);
       }
       if (actor.trouble?.quarantine === undefined) return actor;
     }
@@ -211,20 +212,22 @@ export class Delivery {
   }
 
   #activate(
-    id: ActorId,
+    type: string,
+    key: string,
     kind: Call['kind'],
     name: string,
     atMs: number,
     body: unknown,
   ): Resident | undefined {
     try {
-      const actor = this.#caller.activate(id);
+      const actor = this.#caller.activate(type, key);
       // A timer of it stays in its record, for those who know its type.
-      if (actor === undefined && kind !== 'timer') this.#direct.unhandled(id, { kind, name, atMs, body });
+      if (actor === undefined && kind !== 'timer')
+        this.#direct.unhandled(actorId(type, key), { kind, name, atMs, body });
       return actor;
     } catch (error) {
       if (this.#careful === undefined || !isPoison(error)) throw error;
-      this.#unusable(id, { kind, name, atMs, body }, failureOf(error));
+      this.#unusable(actorId(type, key), { kind, name, atMs, body }, failureOf(error));
       return undefined;
     }
   }

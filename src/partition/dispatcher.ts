@@ -6,8 +6,8 @@ import type { ActorContext, ActorEvent, EventHandler } from '../actor/behaviour.
 import type { Registry } from '../actor/registry.js';
 import type { RowDraft } from '../actor/row.js';
 import { GroundswellError } from '../core/errors.js';
-import { partitionOf } from '../core/hash.js';
-import { actorId, type ActorId } from '../core/ids.js';
+import { partitionOfKey } from '../core/hash.js';
+import type { ActorId } from '../core/ids.js';
 import { Times } from '../core/times.js';
 import type { Resident } from './actor-record.js';
 import { CallFailed, deadLetter, plainBody, textOf, type Call } from './poison.js';
@@ -18,7 +18,7 @@ import type { StageMarks } from './watermark.js';
 /** What is called: the handlers of actors. Gives false when a call failed, and nothing is left of it. */
 export interface Caller {
   /** Undefined when no behaviour is registered for its type. @throws CallFailed when its state cannot be made or loaded */
-  activate(id: ActorId): Resident | undefined;
+  activate(type: string, key: string): Resident | undefined;
   event(actor: Resident, event: ActorEvent, handler: EventHandler<unknown>): boolean;
   message(actor: Resident, name: string, atMs: number, body: unknown): boolean;
   timer(actor: Resident, name: string, atMs: number): boolean;
@@ -33,7 +33,7 @@ interface Surroundings {
   /** Event time per stage up to which an actor's own timers have fired before it hears anything else. */
   readonly limits: readonly number[];
   readonly effects: Effects;
-  activate(id: ActorId): Resident | undefined;
+  activate(type: string, key: string): Resident | undefined;
   markDirty(actor: Resident): void;
 }
 
@@ -48,8 +48,8 @@ export class Dispatcher implements ActorContext, Caller {
     this.#effects = surroundings.effects;
   }
 
-  activate(id: ActorId): Resident | undefined {
-    return this.#here.activate(id);
+  activate(type: string, key: string): Resident | undefined {
+    return this.#here.activate(type, key);
   }
 
   /** @throws CallFailed */
@@ -143,11 +143,11 @@ export class Dispatcher implements ActorContext, Caller {
     const why = whyNotPlain(body);
     if (why !== undefined)
       throw refuse(`The message "${name}" to "${type}" holds ${why}, which is no plain data.`);
-    const to = actorId(type, key);
+    const partition = partitionOfKey(type, key, this.#here.partitions);
     // Timed mail to an actor here is delivered within the step, before its stage closes further.
-    const here = declared === 'timed' && partitionOf(to, this.#here.partitions) === this.#here.partition;
+    const here = declared === 'timed' && partition === this.#here.partition;
     const receiver = target.behaviour.messages?.[name];
-    this.#effects.say(here ? target.stage : undefined, to, name, atMs, body, receiver);
+    this.#effects.say(here, here ? target.stage : partition, type, key, name, atMs, body, receiver);
   }
 
   schedule(timer: string, atMs: number): void {

@@ -14,7 +14,7 @@ export const FRAME_FORMAT = 3;
 const IS_LIVE = 1;
 const IS_END = 2;
 /** Those of `MailMessage`. */
-const MESSAGE_PARTS = 4;
+const MESSAGE_PARTS = 5;
 
 /** Most events of a frame: columns that share everything take no bytes for one. */
 export const FRAME_EVENTS_MAX = 65_536;
@@ -42,8 +42,8 @@ export interface EventFrame {
   readonly events: readonly ActorEvent[];
 }
 
-/** A message between actors: [to, name, atMs, body]. */
-export type MailMessage = readonly [to: string, name: string, atMs: number, body: unknown];
+/** A message between actors. Its first parts are whom it is for. */
+export type MailMessage = readonly [type: string, key: string, name: string, atMs: number, body: unknown];
 
 /** What one partition says to another with one commit. */
 export interface MailShare {
@@ -66,7 +66,8 @@ export interface OpenEventFrame extends Omit<EventFrame, 'events'> {
 export interface OpenMailShare extends Omit<MailShare, 'messages'> {
   readonly count: number;
   /** Parts of the messages, from 0 up to `count`: each to be asked for once. */
-  readonly to: (index: number) => string;
+  readonly type: (index: number) => string;
+  readonly key: (index: number) => string;
   readonly name: (index: number) => string;
   readonly atMs: (index: number) => number;
   readonly body: (index: number) => unknown;
@@ -142,7 +143,8 @@ export function openMailFrame(bytes: Uint8Array): OpenMailShare[] {
       from,
       marks,
       count,
-      to: readColumn(reader, count) as OpenMailShare['to'],
+      type: readColumn(reader, count) as OpenMailShare['type'],
+      key: readColumn(reader, count) as OpenMailShare['key'],
       name: readColumn(reader, count) as OpenMailShare['name'],
       atMs: readColumn(reader, count) as OpenMailShare['atMs'],
       body: readColumn(reader, count),
@@ -151,10 +153,13 @@ export function openMailFrame(bytes: Uint8Array): OpenMailShare[] {
 }
 
 export function decodeMailFrame(bytes: Uint8Array): MailShare[] {
-  return openMailFrame(bytes).map(({ from, marks, count, to, name, atMs, body }) => ({
+  return openMailFrame(bytes).map(({ from, marks, count, type, key, name, atMs, body }) => ({
     from,
     marks,
-    messages: Array.from({ length: count }, (_, i): MailMessage => [to(i), name(i), atMs(i), body(i)]),
+    messages: Array.from(
+      { length: count },
+      (_, i): MailMessage => [type(i), key(i), name(i), atMs(i), body(i)],
+    ),
   }));
 }
 

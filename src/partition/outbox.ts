@@ -1,9 +1,7 @@
 /**
- * Messages that a step has said and not yet sent. Merges what may be merged (`combine`) before anything leaves, so
- * that an actor, however hot, gets at most one message per partition, commit, name and time.
+ * Messages that a step has said to actors of one place and not yet sent. Merges what may be merged (`combine`) before anything
+ * leaves, so that an actor, however hot, gets at most one message per partition, commit, name and time.
  */
-import type { ActorId } from '../core/ids.js';
-import { partitionOf } from '../core/hash.js';
 import type { MailMessage } from './frame.js';
 
 /** What the outbox needs to know of a message's receiver. */
@@ -15,21 +13,31 @@ export interface Mergeable {
 type Open = [...MailMessage];
 
 export class Outbox {
-  readonly #messages = new Map<ActorId, Open[]>();
+  /** By type, then by key: one message for most, and the others behind it. */
+  readonly #byType = new Map<string, Map<string, Open[]>>();
+  #size = 0;
   /** A merge has failed on the way: what is here cannot be relied on. */
   broken = false;
 
+  /** Messages that wait. */
   get size(): number {
-    return this.#messages.size;
+    return this.#size;
   }
 
-  put(to: ActorId, name: string, atMs: number, body: unknown, receiver: Mergeable | undefined): void {
-    const open = this.#messages.get(to);
-    if (open !== undefined && receiver?.combine !== undefined) {
+  put(
+    type: string,
+    key: string,
+    name: string,
+    atMs: number,
+    body: unknown,
+    receiver: Mergeable | undefined,
+  ): void {
+    const open = this.#openTo(type, key);
+    if (receiver?.combine !== undefined) {
       for (const message of open) {
-        if (message[2] !== atMs || message[1] !== name) continue;
+        if (message[3] !== atMs || message[2] !== name) continue;
         try {
-          message[3] = receiver.combine(message[3], body);
+          message[4] = receiver.combine(message[4], body);
         } catch (error) {
           this.broken = true;
           throw error;
@@ -37,7 +45,7 @@ export class Outbox {
         return;
       }
     }
-    this.#add(to, open, [to, name, atMs, body]);
+    this.#add(open, [type, key, name, atMs, body]);
   }
 
   /**
@@ -45,41 +53,41 @@ export class Outbox {
    * @param merge calls the receiver's `combine` on copies; undefined when that failed
    */
   putCarefully(
-    to: ActorId,
+    type: string,
+    key: string,
     name: string,
     atMs: number,
     body: unknown,
     merge: ((into: unknown, from: unknown) => { readonly body: unknown } | undefined) | undefined,
   ): void {
-    const open = this.#messages.get(to);
-    const same = merge === undefined ? undefined : open?.find((one) => one[2] === atMs && one[1] === name);
-    const merged = same === undefined ? undefined : merge!(same[3], body);
-    if (merged === undefined) this.#add(to, open, [to, name, atMs, body]);
-    else same![3] = merged.body;
+    const open = this.#openTo(type, key);
+    const same = merge === undefined ? undefined : open.find((one) => one[3] === atMs && one[2] === name);
+    const merged = same === undefined ? undefined : merge!(same[4], body);
+    if (merged === undefined) this.#add(open, [type, key, name, atMs, body]);
+    else same![4] = merged.body;
   }
 
-  /** Takes all messages, in order of their first being said per actor. */
+  /** Takes all messages: those to one actor in the order in which they were said. */
   take(): MailMessage[] {
     const messages: MailMessage[] = [];
-    for (const open of this.#messages.values()) for (const message of open) messages.push(message);
-    this.#messages.clear();
+    for (const ofType of this.#byType.values()) {
+      for (const open of ofType.values()) for (const message of open) messages.push(message);
+    }
+    this.#byType.clear();
+    this.#size = 0;
     return messages;
   }
 
-  /** Takes all messages, by destination partition. */
-  takeByPartition(partitions: number): Map<number, MailMessage[]> {
-    const mail = new Map<number, MailMessage[]>();
-    for (const message of this.take()) {
-      const partition = partitionOf(message[0], partitions);
-      const list = mail.get(partition);
-      if (list === undefined) mail.set(partition, [message]);
-      else list.push(message);
-    }
-    return mail;
+  #openTo(type: string, key: string): Open[] {
+    let ofType = this.#byType.get(type);
+    if (ofType === undefined) this.#byType.set(type, (ofType = new Map<string, Open[]>()));
+    let open = ofType.get(key);
+    if (open === undefined) ofType.set(key, (open = []));
+    return open;
   }
 
-  #add(to: ActorId, open: Open[] | undefined, message: Open): void {
-    if (open === undefined) this.#messages.set(to, [message]);
-    else open.push(message);
+  #add(open: Open[], message: Open): void {
+    open.push(message);
+    this.#size++;
   }
 }

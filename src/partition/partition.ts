@@ -262,12 +262,12 @@ export class Partition {
     facts.settle();
     this.#baseMoved = false;
     this.#settle();
-    const { partition, partitions } = this.#config;
+    const { partition } = this.#config;
     const commit: Commit = {
       partition,
       number,
       entry: { control: this.#control(number, handedTo), changes },
-      mail: effects.mail.takeByPartition(partitions),
+      mail: effects.takeMail(),
       marks: marksMoved ? this.#timers.map((_, stage) => facts.marks.get(stage, partition)) : undefined,
       rows: effects.rows.count,
       blocks: effects.rows.take(),

@@ -3,8 +3,8 @@
  * show, counters. Collected, never performed (P4); thrown away whole when the step is made again.
  */
 import type { Row } from '../actor/row.js';
-import type { ActorId } from '../core/ids.js';
 import type { Resident } from './actor-record.js';
+import type { MailMessage } from './frame.js';
 import { Outbox, type Mergeable } from './outbox.js';
 import type { SideOutput } from './output.js';
 import { RowBlocks } from './row-block.js';
@@ -13,10 +13,12 @@ import type { TimerQueue } from './timers.js';
 
 /** Where a handler's effects go. */
 export interface Effects {
-  /** @param stage of the receiver when it is told within the step; undefined when by mail */
+  /** @param place of the receiver: its stage, when it is told within the step, else its partition */
   say(
-    stage: number | undefined,
-    to: ActorId,
+    here: boolean,
+    place: number,
+    type: string,
+    key: string,
     name: string,
     atMs: number,
     body: unknown,
@@ -30,7 +32,8 @@ export interface Effects {
 }
 
 export class StepEffects implements Effects {
-  readonly mail = new Outbox();
+  /** Messages that leave, by the receiver's partition. */
+  readonly mail: readonly Outbox[];
   /** Messages for actors here, by the receiver's stage: delivered within the step. */
   readonly local: readonly Outbox[];
   readonly rows = new RowBlocks();
@@ -39,7 +42,8 @@ export class StepEffects implements Effects {
   readonly #counters: Map<string, number>;
   #sides: SideOutput[] = [];
 
-  constructor(timers: readonly TimerQueue[], counters: Map<string, number>) {
+  constructor(timers: readonly TimerQueue[], partitions: number, counters: Map<string, number>) {
+    this.mail = Array.from({ length: partitions }, () => new Outbox());
     this.#timers = timers;
     this.#counters = counters;
     this.local = timers.map(() => new Outbox());
@@ -57,22 +61,32 @@ export class StepEffects implements Effects {
 
   /** Messages could not be merged, whether or not the handler that said them told so. */
   get broken(): boolean {
-    return this.mail.broken || this.local.some(({ broken }) => broken);
+    return this.local.some(isBroken) || this.mail.some(isBroken);
   }
 
   say(
-    stage: number | undefined,
-    to: ActorId,
+    here: boolean,
+    place: number,
+    type: string,
+    key: string,
     name: string,
     atMs: number,
     body: unknown,
     receiver: Mergeable | undefined,
   ): void {
-    this.outbox(stage).put(to, name, atMs, body, receiver);
+    this.outbox(here, place).put(type, key, name, atMs, body, receiver);
   }
 
-  outbox(stage: number | undefined): Outbox {
-    return stage === undefined ? this.mail : this.local[stage]!;
+  outbox(here: boolean, place: number): Outbox {
+    return here ? this.local[place]! : this.mail[place]!;
+  }
+
+  /** Takes what leaves, by partition. */
+  takeMail(): Map<number, readonly MailMessage[]> {
+    const mail = new Map<number, readonly MailMessage[]>();
+    for (const [partition, outbox] of this.mail.entries())
+      if (outbox.size > 0) mail.set(partition, outbox.take());
+    return mail;
   }
 
   schedule(atMs: number, name: string, actor: Resident): void {
@@ -100,4 +114,8 @@ export class StepEffects implements Effects {
     this.#sides = [];
     return sides;
   }
+}
+
+function isBroken({ broken }: Outbox): boolean {
+  return broken;
 }

@@ -52,7 +52,7 @@ export class Step {
     const { caution, guard, timers } = parts;
     this.#parts = parts;
     this.facts = facts;
-    this.effects = new StepEffects(timers, facts.counters);
+    this.effects = new StepEffects(timers, parts.partitions, facts.counters);
     this.#delivery = new Delivery({
       ...parts,
       facts,
@@ -129,9 +129,9 @@ export class Step {
   #takeMail({ bytes, seq }: OperationOf<'mail'>): number {
     const { marks } = this.facts;
     let told = 0;
-    for (const { from, marks: raised, count, to, name, atMs, body } of openMailFrame(bytes)) {
+    for (const { from, marks: raised, count, type, key, name, atMs, body } of openMailFrame(bytes)) {
       told += count;
-      for (let i = 0; i < count; i++) this.#delivery.message(to(i) as ActorId, name(i), atMs(i), body(i));
+      for (let i = 0; i < count; i++) this.#delivery.message(type(i), key(i), name(i), atMs(i), body(i));
       for (let stage = 0; stage < raised.length; stage++) marks.raise(stage, from, raised[stage]!);
     }
     this.facts.took(seq, told > 0);
@@ -147,8 +147,8 @@ export class Step {
     this.#observe(wallMs);
     let fired = 0;
     for (const [stage, queue] of timers.entries()) {
-      for (const [to, name, atMs, body] of this.effects.local[stage]!.take())
-        this.#delivery.message(to as ActorId, name, atMs, body);
+      for (const [type, key, name, atMs, body] of this.effects.local[stage]!.take())
+        this.#delivery.message(type, key, name, atMs, body);
       this.#raiseLimit(stage);
       while (fired < timersMax) {
         const due = queue.takeDue(this.facts.limits[stage]!, timersMax - fired);
@@ -179,7 +179,7 @@ export class Step {
       marks: this.facts.marks,
       limits: this.facts.limits,
       effects,
-      activate: (id) => actors.activate(id),
+      activate: (type, key) => actors.activate(type, key),
       markDirty: (actor) => {
         actors.markDirty(actor);
       },

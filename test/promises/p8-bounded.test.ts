@@ -147,7 +147,7 @@ describe('P8: bounded', () => {
     expect(() => encodeJournalEntry({ control, changes: Changes.of([change]) }, 1_000)).toThrow(
       /cell\/9q8yyk takes \d+ bytes/,
     );
-    const message = ['cell/9q8yyk', 'add', 0, 'x'.repeat(2_000)] as const;
+    const message = ['cell', '9q8yyk', 'add', 0, 'x'.repeat(2_000)] as const;
     expect(() => encodeMail([{ from: 0, marks: [], messages: [message] }], 1_000)).toThrow(
       /cell\/9q8yyk takes \d+ bytes/,
     );

@@ -81,7 +81,7 @@ describe('GroupCommit', () => {
     const { log, group } = setUp();
     await group.commit([encoded(0, 1), encoded(1, 1)]);
     intrude(log, 1, 2);
-    const share = (key: string) => ({ mail: { 2: [[`cell/${key}`, 'add', 0, 1] as const] } });
+    const share = (key: string) => ({ mail: { 2: [['cell', key, 'add', 0, 1] as const] } });
     const result = await group.commit([encoded(0, 2, share('kept')), encoded(1, 2, share('fenced'))]);
     expect(result.fenced).toEqual([1]);
     expect(result.committed.map(({ partition }) => partition)).toEqual([0]);

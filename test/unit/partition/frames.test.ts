@@ -88,7 +88,7 @@ describe('event and mail frames', () => {
       from: fc.nat(200),
       marks: fc.array(time, { maxLength: 5 }),
       messages: fc.array(
-        fc.tuple(fc.string(), fc.string(), time, fc.oneof(fc.integer(), fc.array(fc.integer()))),
+        fc.tuple(fc.string(), fc.string(), fc.string(), time, fc.oneof(fc.integer(), fc.array(fc.integer()))),
       ),
     });
     fc.assert(

@@ -230,10 +230,10 @@ describe('Partition: messages, stages and marks', () => {
       2 * MINUTE,
     );
     const sent = [...commit!.mail].flatMap(([partition, messages]) =>
-      messages.map(([to, name, atMs, body]) => {
-        expect(partitionOf(to, partitions)).toBe(partition);
+      messages.map(([type, key, name, atMs, body]) => {
+        expect(partitionOf(actorId(type, key), partitions)).toBe(partition);
         expect([name, atMs]).toEqual(['add', 0]);
-        return [to, body] as const;
+        return [key, body] as const;
       }),
     );
     const here = ['t0', 't1', 't2'].filter((key) => partitionOf(actorId('total', key), partitions) === 0);
@@ -245,7 +245,7 @@ describe('Partition: messages, stages and marks', () => {
     const partitions = 2;
     const driven = new Driven(BOTH, { partitions });
     const key = ['t0', 't1', 't2'].find((k) => partitionOf(actorId('total', k), partitions) === 0)!;
-    driven.mail({ from: 1, marks: [], messages: [[actorId('total', key), 'add', 0, 5]] });
+    driven.mail({ from: 1, marks: [], messages: [['total', key, 'add', 0, 5]] });
     await driven.step([], 3 * MINUTE);
     expect(driven.rows).toEqual([]);
     expect(driven.commits.at(-1)!.entry.control.closed).toEqual([3 * MINUTE, 0]);
@@ -296,7 +296,7 @@ describe('Partition: messages, stages and marks', () => {
     }) as Behaviour;
     const driven = new Driven([echo]);
     const commit = await driven.step([tick('k', 1)], 10);
-    expect(commit!.mail.get(0)).toEqual([['echo/other', 'hear', 0, 1]]);
+    expect(commit!.mail.get(0)).toEqual([['echo', 'other', 'hear', 0, 1]]);
     expect(driven.stored('echo', 'other')).toBeUndefined();
   });
 

@@ -295,9 +295,9 @@ describe('Poison: what becomes of a call that failed', () => {
       from: 0,
       marks: [],
       messages: [
-        ['ghost/a', 'add', 3, 1],
-        ['two/t', 'shout', 4, 2],
-        ['two/t', 'fine', 4, 2],
+        ['ghost', 'a', 'add', 3, 1],
+        ['two', 't', 'shout', 4, 2],
+        ['two', 't', 'fine', 4, 2],
       ],
     });
     await driven.commit();
