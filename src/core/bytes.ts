@@ -89,12 +89,16 @@ export class ByteWriter {
    * which: 0 and 2 an integer, up from 0 and down from -1, 1 thousandths, zigzagged, 3 a double behind it. -0 becomes 0.
    */
   number(value: number): this {
-    if (Number.isInteger(value) && Math.abs(value) <= SHORT_NUMBER_MAX)
-      return this.uint(value < 0 ? -4 * value - 2 : 4 * value);
-    const thousandths = Math.round(value * 1000);
-    if (thousandths / 1000 === value && Math.abs(thousandths) <= SHORT_NUMBER_MAX)
-      return this.uint(thousandths < 0 ? -8 * thousandths - 3 : 8 * thousandths + 1);
-    return this.uint(3).float(value);
+    this.#reserve(9);
+    this.#putNumber(value);
+    return this;
+  }
+
+  /** Numbers as `number` writes them: those from a place up to another. */
+  numbers(values: Float64Array, from: number, to: number): this {
+    this.#reserve(9 * (to - from));
+    for (let i = from; i < to; i++) this.#putNumber(values[i]!);
+    return this;
   }
 
   /** Bytes without their number: for the last of a record. */
@@ -190,7 +194,26 @@ export class ByteWriter {
     return true;
   }
 
-  /** Where there is room for it. */
+  /** Where there is room for nine bytes. */
+  #putNumber(value: number): void {
+    // Most are 0.
+    if (value === 0) {
+      this.#bytes[this.#length++] = 0;
+    } else if (Number.isInteger(value) && Math.abs(value) <= SHORT_NUMBER_MAX) {
+      this.#putUint(value < 0 ? -4 * value - 2 : 4 * value);
+    } else {
+      const thousandths = Math.round(value * 1000);
+      if (thousandths / 1000 === value && Math.abs(thousandths) <= SHORT_NUMBER_MAX) {
+        this.#putUint(thousandths < 0 ? -8 * thousandths - 3 : 8 * thousandths + 1);
+      } else {
+        this.#bytes[this.#length++] = 3;
+        this.#buffer.writeDoubleLE(value, this.#length);
+        this.#length += 8;
+      }
+    }
+  }
+
+  /** Where there is room for eight bytes. */
   #putUint(value: number): void {
     let rest = value;
     while (rest > 0x7f) {

@@ -4,17 +4,11 @@
  */
 import type { ActorEvent } from '../actor/behaviour.js';
 import { GroundswellError } from '../core/errors.js';
-import { encodeEventFrame, type EventFrame, type RefusedEvent } from '../partition/frame.js';
+import { encodeEvents, type FrameHead, type RefusedEvent } from '../partition/frame.js';
+import { RecordBuffer } from '../partition/record-buffer.js';
 
 /** Most of a refused event that is kept, characters. */
 export const REFUSED_BODY_CHARS_MAX = 1_024;
-
-export interface FrameRules {
-  /** Most events in one frame. */
-  readonly frameEvents: number;
-  /** Largest payload of one message, bytes. */
-  readonly payloadBytesMax: number;
-}
 
 export interface PackedFrame {
   readonly payload: Uint8Array;
@@ -23,58 +17,65 @@ export interface PackedFrame {
 }
 
 /**
- * Frames of a list of events, in order; without events one frame that carries the watermark.
- * @param frame what the last frame says; the others carry `watermarkBeforeMs`
+ * A frame for each lot of events, in order; without events one frame that carries the watermark.
+ * @param head what the last frame says; the others carry `watermarkBeforeMs`
+ * @param lots events, no more of them in one than a frame may hold
  */
-export function packFrames(frame: EventFrame, watermarkBeforeMs: number, rules: FrameRules): PackedFrame[] {
-  const { events } = frame;
+export function packFrames(
+  head: FrameHead,
+  lots: readonly RecordBuffer[],
+  watermarkBeforeMs: number,
+  payloadBytesMax: number,
+): PackedFrame[] {
   const frames: PackedFrame[] = [];
-  for (let at = 0; at === 0 || at < events.length; at += rules.frameEvents) {
-    const part = events.slice(at, at + rules.frameEvents);
-    const last = at + part.length >= events.length;
-    const one: EventFrame = {
-      ...frame,
-      seq: frame.seq + at,
-      watermarkMs: last ? frame.watermarkMs : watermarkBeforeMs,
-      end: last && frame.end,
-      events: part,
-    };
-    encodeWithin(one, watermarkBeforeMs, rules.payloadBytesMax, frames);
+  let { seq } = head;
+  for (const [i, lot] of (lots.length === 0 ? [new RecordBuffer()] : lots).entries()) {
+    const last = i >= lots.length - 1;
+    const watermarkMs = last ? head.watermarkMs : watermarkBeforeMs;
+    const one = { ...head, seq, watermarkMs, end: last && head.end };
+    encodeWithin(one, lot, watermarkBeforeMs, payloadBytesMax, frames);
+    seq += lot.count;
   }
   return frames;
 }
 
 function encodeWithin(
-  frame: EventFrame,
+  head: FrameHead,
+  lot: RecordBuffer,
   watermarkBeforeMs: number,
   bytesMax: number,
   into: PackedFrame[],
 ): void {
-  const whole = encodeEventFrame(frame);
+  const whole = encodeEvents(head, lot);
   if (whole.byteLength <= bytesMax) {
-    into.push({ payload: whole, events: frame.events.length });
+    into.push({ payload: whole, events: lot.count });
     return;
   }
-  const { events } = frame;
+  const events = lot.list() as ActorEvent[];
   if (events.length <= 1) {
-    into.push({ payload: encodeWithout(frame, whole.byteLength, bytesMax), events: events.length });
+    const payload = encodeWithout(head, events[0], whole.byteLength, bytesMax);
+    into.push({ payload, events: events.length });
     return;
   }
   const half = Math.ceil(events.length / 2);
-  const first = { ...frame, events: events.slice(0, half), watermarkMs: watermarkBeforeMs, end: false };
-  encodeWithin(first, watermarkBeforeMs, bytesMax, into);
-  const second = { ...frame, events: events.slice(half), seq: frame.seq + half };
-  encodeWithin(second, watermarkBeforeMs, bytesMax, into);
+  const halves = [events.slice(0, half), events.slice(half)].map((part) => RecordBuffer.of(part));
+  const first = { ...head, watermarkMs: watermarkBeforeMs, end: false };
+  encodeWithin(first, halves[0]!, watermarkBeforeMs, bytesMax, into);
+  encodeWithin({ ...head, seq: head.seq + half }, halves[1]!, watermarkBeforeMs, bytesMax, into);
 }
 
 /**
  * An event that no message holds. A replay can be repaired and run again, so it stops here; a live producer must go on
  * with the events behind it, so the event becomes a refused one, under the same sequence.
  */
-function encodeWithout(frame: EventFrame, bytes: number, bytesMax: number): Uint8Array {
-  const event: ActorEvent | undefined = frame.events[0];
+function encodeWithout(
+  head: FrameHead,
+  event: ActorEvent | undefined,
+  bytes: number,
+  bytesMax: number,
+): Uint8Array {
   const message = `An event of type ${event?.type ?? '?'} takes ${bytes} bytes.`;
-  if (frame.mode === 'live' && event !== undefined && event.type !== 'refused') {
+  if (head.mode === 'live' && event !== undefined && event.type !== 'refused') {
     const refused: RefusedEvent = {
       type: 'refused',
       ts: 0,
@@ -83,7 +84,7 @@ function encodeWithout(frame: EventFrame, bytes: number, bytesMax: number): Uint
       message,
       body: JSON.stringify(event).slice(0, REFUSED_BODY_CHARS_MAX),
     };
-    const encoded = encodeEventFrame({ ...frame, events: [refused] });
+    const encoded = encodeEvents(head, RecordBuffer.of([refused]));
     if (encoded.byteLength <= bytesMax) return encoded;
   }
   throw new GroundswellError('GS_FRAME_TOO_LARGE', message, {

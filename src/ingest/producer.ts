@@ -14,6 +14,7 @@ import type { ActorEvent } from '../actor/behaviour.js';
 import { GroundswellError } from '../core/errors.js';
 import { partitionOf, partitionOfKey } from '../core/hash.js';
 import type { RefusedEvent } from '../partition/frame.js';
+import { RecordBuffer } from '../partition/record-buffer.js';
 import { RELEASE_EVENT, releasedActor } from '../partition/quarantine.js';
 import type { ProducerMode } from '../partition/watermark.js';
 import { BackPressure, type Overload } from './back-pressure.js';
@@ -27,7 +28,9 @@ import { BatchBuilder, Unsent, type SendOutcome } from './unsent.js';
 export type { PackOptions, ProducerOptions, SendOptions } from './producer-options.js';
 
 interface Lane {
-  events: ActorEvent[];
+  /** What is buffered, a frame's worth at most in each. */
+  lots: RecordBuffer[];
+  count: number;
   /** Sequence of the first buffered event. */
   seq: number;
   /** Events that the stream already has from an earlier run. */
@@ -58,7 +61,8 @@ export class Producer {
     this.#unsent = new Unsent(log, clock, async () => (await this.#session?.isOurs()) !== true);
     this.#pressure = gauge === undefined ? undefined : new BackPressure({ gauge, subjects, clock });
     this.#lanes = Array.from({ length: options.partitions }, () => ({
-      events: [],
+      lots: [],
+      count: 0,
       seq: 0,
       sentBefore: 0,
       endedBefore: false,
@@ -85,7 +89,7 @@ export class Producer {
 
   /** Sequence of the next event for each partition, behind all that was offered. */
   get positions(): number[] {
-    return this.#lanes.map(({ seq, events }) => seq + events.length);
+    return this.#lanes.map(({ seq, count }) => seq + count);
   }
 
   /** Events that this run has put into the stream. */
@@ -228,22 +232,17 @@ export class Producer {
       extras,
       condition: this.#session?.condition,
     });
-    let resumed = 0;
     for (const [partition, lane] of this.#lanes.entries()) {
-      // Of what is buffered, that which an earlier run has sent.
-      const skip = Math.min(lane.events.length, Math.max(0, lane.sentBefore - lane.seq));
-      resumed += skip;
-      const events = skip === 0 ? lane.events : lane.events.slice(skip);
       const subject = subjects.events(partition);
-      const frames = this.#framesOf(lane, events, lane.seq + skip, { watermarkMs, toAll, end });
+      const frames = this.#framesOf(lane, { watermarkMs, toAll, end });
       for (const { payload, events } of frames) batches.add({ subject, payload }, events);
     }
     this.#unsent.add(batches.done());
     for (const lane of this.#lanes) {
-      lane.seq += lane.events.length;
-      lane.events = [];
+      lane.seq += lane.count;
+      lane.count = 0;
+      lane.lots = [];
     }
-    this.eventsResumed += resumed;
     this.#packedWatermarkMs = watermarkMs;
     this.#buffered = 0;
   }
@@ -277,32 +276,38 @@ export class Producer {
 
   #put(partition: number, event: ActorEvent): void {
     const lane = this.#lanes[partition]!;
-    if (lane.endedBefore && lane.seq + lane.events.length >= lane.sentBefore) {
+    if (lane.seq < lane.sentBefore) {
+      // An earlier run has sent it.
+      lane.seq++;
+      this.eventsResumed++;
+      return;
+    }
+    if (lane.endedBefore) {
       throw new GroundswellError(
         'GS_REPLAY_OLD',
         `${this.#options.id} was sent to its end before, and now has further events.`,
       );
     }
-    lane.events.push(event);
+    let lot = lane.lots.at(-1);
+    if (lot === undefined || lot.count === this.#options.frameEvents)
+      lane.lots.push((lot = new RecordBuffer()));
+    lot.add(event);
+    lane.count++;
     this.#buffered++;
   }
 
   /** Frames for a partition: none when there is nothing to say to it. */
   #framesOf(
-    lane: Lane,
-    events: readonly ActorEvent[],
-    seq: number,
+    { lots, count, seq, sentBefore, endedBefore }: Lane,
     { watermarkMs, toAll, end }: { watermarkMs: number; toAll: boolean; end: boolean },
   ): PackedFrame[] {
-    if (events.length === 0) {
+    if (count === 0) {
       if (!toAll && !end) return [];
       // What was sent before carried its own watermark, and an end that was said is not said twice.
-      if (lane.seq + lane.events.length < lane.sentBefore || lane.endedBefore) return [];
+      if (seq < sentBefore || endedBefore) return [];
     }
-    const { id, mode, frameEvents, log } = this.#options;
-    return packFrames({ producer: id, mode, seq, watermarkMs, end, events }, this.#packedWatermarkMs, {
-      frameEvents,
-      payloadBytesMax: log.payloadBytesMax,
-    });
+    const { id, mode, log } = this.#options;
+    const head = { producer: id, mode, seq, watermarkMs, end };
+    return packFrames(head, lots, this.#packedWatermarkMs, log.payloadBytesMax);
   }
 }

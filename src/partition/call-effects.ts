@@ -1,8 +1,10 @@
 /** The effects of one call, held back until it is known that the call succeeded. */
-import type { Row } from '../actor/row.js';
+import type { RowDraft } from '../actor/row.js';
 import type { Resident } from './actor-record.js';
+import { expectRow } from './finite-values.js';
 import type { Mergeable } from './outbox.js';
 import type { SideOutput } from './output.js';
+import type { RowAbout } from './row-block.js';
 import type { Effects, StepEffects } from './step-effects.js';
 
 type Merge = (receiver: Mergeable, into: unknown, from: unknown) => { readonly body: unknown } | undefined;
@@ -35,9 +37,11 @@ export class CallEffects implements Effects {
     });
   }
 
-  emit(row: Row): void {
+  emit(draft: RowDraft, about: RowAbout): void {
+    // Here, where it fails the call: when it is applied, the call has succeeded.
+    expectRow(draft);
     this.#held.push((effects) => {
-      effects.emit(row);
+      effects.emit(draft, about);
     });
   }
 

@@ -5,7 +5,8 @@
  */
 import { Packr } from 'msgpackr';
 import { ByteReader, ByteWriter } from '../core/bytes.js';
-import { codeOf, type Plain, type RecordCode } from './record-code.js';
+import { RecordBuffer, SHAPES_MAX } from './record-buffer.js';
+import { codeOf, type Plain } from './record-code.js';
 
 /** The value at a place. To be asked for once: nobody else has it. */
 export type Column = (index: number) => unknown;
@@ -55,8 +56,6 @@ const DECIMALS = 8;
 
 /** Of larger integers the difference of two could not be written. */
 const INTEGER_MAX = 2 ** 51;
-/** With more kinds of objects they are packed: each kind has columns of its own. */
-const SHAPES_MAX = 16;
 /** Objects that lie deeper in objects are packed. */
 const DEPTH_MAX = 3;
 /** With a larger share of distinct texts, each is written. */
@@ -78,14 +77,9 @@ export function writeColumn(writer: ByteWriter, values: readonly unknown[], dept
   else writeAs(kindOf(values, depth), writer, values, depth);
 }
 
-/** The same, for objects that are known to be nothing but fields. */
-export function writePlainColumn(writer: ByteWriter, values: readonly Plain[]): void {
-  writeAs(RECORDS, writer, values, 0);
-}
-
 function writeAs(kind: number, writer: ByteWriter, values: readonly unknown[], depth: number): void {
-  if (kind === RECORDS && writeRecords(writer, values as readonly Plain[], depth)) return;
-  writer.uint(draftAs(kind, values)).bytes(draft.written);
+  if (kind === RECORDS) writeRecords(writer, RecordBuffer.of(values as readonly Plain[]), depth);
+  else writer.uint(draftAs(kind, values)).bytes(draft.written);
 }
 
 /** Writes values as a kind, or as another that they fit better; gives which. */
@@ -120,8 +114,8 @@ export function readColumn(reader: ByteReader, count: number): Column {
   return (index) => values[index];
 }
 
-/** The same, for one that `writePlainColumn` wrote; undefined when they are packed all the same. */
-export function readPlainColumn(reader: ByteReader, count: number): RecordColumn {
+/** The same, for objects that `writeRecords` wrote. */
+export function readRecordColumn(reader: ByteReader, count: number): RecordColumn {
   const kind = reader.uint();
   if (kind === RECORDS) return readRecords(reader, count);
   const { values } = readValues(kind, reader, count);
@@ -272,7 +266,9 @@ function readChoices(reader: ByteReader, count: number): Field {
   const choices = readTexts(reader, reader.uint());
   const texts = choices.length <= NAMES_MAX ? choices.map(named) : choices;
   const choiceAt = reader.uints(count);
-  return { values: Array.from(choiceAt, (choice) => texts[choice]), choiceAt, choices: texts.length };
+  const values: string[] = [];
+  for (let i = 0; i < count; i++) values.push(texts[choiceAt[i]!]!);
+  return { values, choiceAt, choices: texts.length };
 }
 
 /** The text that stands for equal ones in a program: comparing two of those is comparing where they are. */
@@ -310,44 +306,25 @@ function readDecimals(reader: ByteReader, count: number): Float64Array {
   return values;
 }
 
-interface Shape {
-  readonly code: RecordCode;
-  readonly records: Plain[];
-}
-
 /**
- * Objects by shape: how many shapes; if there is more than one, runs of the same, each with its length; then each shape's names
- * and, for each name, a column. False when they are to be packed.
+ * Objects by shape, for `readRecordColumn`: how many shapes; if there is more than one, runs of the same, each with its length;
+ * then each shape's names and, for each name, a column.
  */
-function writeRecords(writer: ByteWriter, records: readonly Plain[], depth: number): boolean {
-  const shapes: Shape[] = [];
-  const runs: number[] = [];
-  let last: Shape | undefined;
-  for (const record of records) {
-    if (last === undefined || !last.code.fits(record)) {
-      let index = shapes.findIndex(({ code }) => code.fits(record));
-      if (index === -1) {
-        if (shapes.length === SHAPES_MAX || Object.hasOwn(record, '__proto__')) return false;
-        index = shapes.push({ code: codeOf(Object.keys(record)), records: [] }) - 1;
-      }
-      last = shapes[index]!;
-      runs.push(index, 0);
-    }
-    last.records.push(record);
-    runs[runs.length - 1]!++;
+export function writeRecords(writer: ByteWriter, records: RecordBuffer, depth = 0): void {
+  const { shapes, runs, whole } = records;
+  if (whole !== undefined) {
+    writer.uint(draftAs(PACKED, whole)).bytes(draft.written);
+    return;
   }
   writer.uint(RECORDS).uint(shapes.length);
   if (shapes.length > 1) writer.uint(runs.length / 2).uints(runs);
-  for (const { code, records: alike } of shapes) {
-    const { names } = code;
-    writer.uint(names.length);
-    const fields = code.take(alike);
-    for (const [i, name] of names.entries()) {
+  for (const { code, fields } of shapes) {
+    writer.uint(code.names.length);
+    for (const [i, name] of code.names.entries()) {
       writer.text(name);
       writeColumn(writer, fields[i]!, depth + 1);
     }
   }
-  return true;
 }
 
 function readRecords(reader: ByteReader, count: number): RecordColumn {

@@ -10,6 +10,7 @@ import { partitionOfKey } from '../core/hash.js';
 import type { ActorId } from '../core/ids.js';
 import { Times } from '../core/times.js';
 import type { Resident } from './actor-record.js';
+import { expectValues } from './finite-values.js';
 import { CallFailed, deadLetter, plainBody, textOf, type Call } from './poison.js';
 import { whyNotPlain } from './plain-data.js';
 import type { Effects } from './step-effects.js';
@@ -170,26 +171,10 @@ export class Dispatcher implements ActorContext, Caller {
   emit(draft: RowDraft): void {
     const { stage } = this.#actor.type;
     const { marks, partitions, region } = this.#here;
-    const { level, key, window, start, end, rev, features, surge, children } = draft;
-    expectValues(features);
-    if (surge !== undefined) {
-      expectNumber('multiplier', surge.multiplier);
-      expectNumber('raw', surge.raw);
-    }
-    if (children !== undefined) expectNumber('children', children);
-    const watermark = this.watermark;
+    const { end } = draft;
+    const { watermark } = this;
     const reported = stage === 0 ? partitions : marks.reported(stage, end);
-    const final = end <= watermark;
-    const completeness =
-      children === undefined
-        ? { expected: partitions, reported }
-        : { expected: partitions, reported, children };
-    // Literals, not spreads: rows of a kind have one shape, in memory and on the wire.
-    this.#effects.emit(
-      surge === undefined
-        ? { region, level, key, window, start, end, rev, final, features, watermark, completeness }
-        : { region, level, key, window, start, end, rev, final, features, surge, watermark, completeness },
-    );
+    this.#effects.emit(draft, { region, watermark, final: end <= watermark, expected: partitions, reported });
   }
 
   show(values: Readonly<Record<string, number>>): void {
@@ -234,17 +219,6 @@ export class Dispatcher implements ActorContext, Caller {
 
 function refuse(message: string): GroundswellError {
   return new GroundswellError('GS_BEHAVIOUR', message);
-}
-
-function expectValues(values: unknown): void {
-  if (typeof values !== 'object' || values === null) throw refuse('A row, or what is shown, has no values.');
-  for (const name in values) expectNumber(name, (values as Record<string, unknown>)[name]);
-}
-
-function expectNumber(name: string, value: unknown): void {
-  if (Number.isFinite(value)) return;
-  const said = typeof value === 'symbol' ? 'a symbol' : String(value);
-  throw refuse(`Of a row, or what is shown, "${name}" is ${said}, which is no finite number.`);
 }
 
 /** Handlers are synchronous: what comes after an `await` is of no step. */

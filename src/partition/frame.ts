@@ -5,7 +5,8 @@
  */
 import type { ActorEvent } from '../actor/behaviour.js';
 import { ByteReader, ByteWriter } from '../core/bytes.js';
-import { readColumn, readPlainColumn, writeColumn, writePlainColumn, type RecordColumn } from './columns.js';
+import { readColumn, readRecordColumn, writeColumn, writeRecords, type RecordColumn } from './columns.js';
+import { RecordBuffer } from './record-buffer.js';
 import type { ProducerMode } from './watermark.js';
 
 /** A version of the layouts below; a reader refuses others. */
@@ -30,7 +31,8 @@ export interface RefusedEvent extends ActorEvent {
   readonly body: string;
 }
 
-export interface EventFrame {
+/** What an event frame says besides its events. */
+export interface FrameHead {
   readonly producer: string;
   readonly mode: ProducerMode;
   /** Sequence of the first event, counted per producer and partition from 0. */
@@ -39,6 +41,9 @@ export interface EventFrame {
   readonly watermarkMs: number;
   /** The producer has said its last word. */
   readonly end: boolean;
+}
+
+export interface EventFrame extends FrameHead {
   readonly events: readonly ActorEvent[];
 }
 
@@ -54,7 +59,7 @@ export interface MailShare {
 }
 
 /** An event frame as it is read: the events are made one after the other. */
-export interface OpenEventFrame extends Omit<EventFrame, 'events'> {
+export interface OpenEventFrame extends FrameHead {
   readonly count: number;
   /** Makes an event: to be called once for each, from 0 up to `count`. */
   readonly at: (index: number) => ActorEvent;
@@ -75,8 +80,13 @@ export interface OpenMailShare extends Omit<MailShare, 'messages'> {
 
 const writer = new ByteWriter();
 
-export function encodeEventFrame(frame: EventFrame): Uint8Array {
-  const { producer, mode, seq, watermarkMs, end, events } = frame;
+export function encodeEventFrame({ events, ...head }: EventFrame): Uint8Array {
+  return encodeEvents(head, RecordBuffer.of(events));
+}
+
+/** The same for events that were taken apart before. */
+export function encodeEvents(head: FrameHead, events: RecordBuffer): Uint8Array {
+  const { producer, mode, seq, watermarkMs, end } = head;
   writer
     .clear()
     .uint(FRAME_FORMAT)
@@ -84,8 +94,8 @@ export function encodeEventFrame(frame: EventFrame): Uint8Array {
     .uint((mode === 'live' ? IS_LIVE : 0) | (end ? IS_END : 0))
     .uint(seq)
     .float(watermarkMs)
-    .uint(events.length);
-  writePlainColumn(writer, events);
+    .uint(events.count);
+  writeRecords(writer, events);
   return writer.take();
 }
 
@@ -99,7 +109,7 @@ export function openEventFrame(bytes: Uint8Array): OpenEventFrame {
   const count = reader.uint();
   if (count > FRAME_EVENTS_MAX)
     throw new RangeError(`a frame of ${count} events is not known here (most are ${FRAME_EVENTS_MAX})`);
-  const events = readPlainColumn(reader, count);
+  const events = readRecordColumn(reader, count);
   return {
     producer,
     mode: (flags & IS_LIVE) === 0 ? 'replay' : 'live',

@@ -10,8 +10,8 @@ export interface RecordCode {
   readonly names: readonly string[];
   /** Whether an object has these names, in this order, and no others. */
   fits(record: Plain): boolean;
-  /** The values of each field. */
-  take(records: readonly Plain[]): unknown[][];
+  /** Puts the value of each field behind those of others. */
+  put(fields: readonly unknown[][], record: Plain): void;
   /** An object of the values at one place of each field. */
   make(fields: readonly ArrayLike<unknown>[], index: number): Plain;
 }
@@ -37,19 +37,12 @@ export function codeOf(names: readonly string[]): RecordCode {
 function compiled(names: readonly string[]): RecordCode {
   const texts = names.map((name) => JSON.stringify(name));
   const makes = texts.map((name, i) => `${name}: fields[${i}][index]`);
-  const takes = texts.map((name, i) => `f${i}[i] = record[${name}];`);
-  const lists = names.map((_, i) => `f${i}`);
+  const puts = texts.map((name, i) => `fields[${i}].push(record[${name}]);`);
   return {
     names,
     fits: fitting(names),
     make: program('fields', 'index', `return { ${makes.join(', ')} };`) as RecordCode['make'],
-    take: program(
-      'records',
-      `const count = records.length;
-      ${lists.map((list) => `const ${list} = new Array(count);`).join(' ')}
-      for (let i = 0; i < count; i++) { const record = records[i]; ${takes.join(' ')} }
-      return [${lists.join(', ')}];`,
-    ) as RecordCode['take'],
+    put: program('fields', 'record', puts.join(' ')) as RecordCode['put'],
   };
 }
 
@@ -57,7 +50,9 @@ function interpreted(names: readonly string[]): RecordCode {
   return {
     names,
     fits: fitting(names),
-    take: (records) => names.map((name) => records.map((record) => record[name])),
+    put(fields, record) {
+      for (const [i, name] of names.entries()) fields[i]!.push(record[name]);
+    },
     make(fields, index) {
       const record: Plain = {};
       for (const [i, name] of names.entries()) {

@@ -3,8 +3,9 @@
  * is bytes, a row behind the other, from when a row is emitted until somebody reads it. A day of a city is millions of
  * rows, each written and read more than once; as objects they cost several times as much as computing them.
  */
-import type { Row } from '../actor/row.js';
+import type { Row, RowDraft } from '../actor/row.js';
 import { ByteReader, ByteWriter } from '../core/bytes.js';
+import { expectHead, expectNumber, expectObject } from './finite-values.js';
 
 /** What rows have in common whenever they were said. */
 export interface RowHead {
@@ -99,6 +100,16 @@ export class RowBlock {
   }
 }
 
+/** What the engine says of a row. */
+export interface RowAbout {
+  readonly region: string;
+  readonly watermark: number;
+  readonly final: boolean;
+  /** Partitions that it waits for. */
+  readonly expected: number;
+  readonly reported: number;
+}
+
 /** Rows as they are emitted, put in blocks at once: the objects can go. */
 export class RowBlocks {
   /** Blocks by window: a few for each, and no name need be made of all that they have in common. */
@@ -110,17 +121,31 @@ export class RowBlocks {
   }
 
   add(row: Row): void {
-    let blocks = this.#byWindow.get(row.window);
-    if (blocks === undefined) this.#byWindow.set(row.window, (blocks = []));
-    this.#put(blocks, row);
-    this.#count++;
+    const { region, watermark, final, completeness } = row;
+    const { expected, reported, children } = completeness;
+    this.#put(row, children, { region, watermark, final, expected, reported });
   }
 
-  #put(blocks: OpenBlock[], row: Row): void {
-    for (const block of blocks) if (block.add(row)) return;
-    const block = new OpenBlock(kindOf(row));
-    block.add(row);
-    blocks.push(block);
+  /**
+   * Adds what a behaviour says, which has not been looked at.
+   * @throws GroundswellError GS_BEHAVIOUR naming a value that is no finite number
+   */
+  emit(draft: RowDraft, about: RowAbout): void {
+    const { features, surge, children } = draft;
+    expectObject(features);
+    expectHead(surge, children);
+    this.#put(draft, children, about);
+  }
+
+  #put(draft: RowDraft, children: number | undefined, about: RowAbout): void {
+    let blocks = this.#byWindow.get(draft.window);
+    if (blocks === undefined) this.#byWindow.set(draft.window, (blocks = []));
+    if (!blocks.some((block) => block.add(draft, children, about))) {
+      const block = new OpenBlock(kindOf(draft, children, about));
+      block.add(draft, children, about);
+      blocks.push(block);
+    }
+    this.#count++;
   }
 
   take(): RowBlock[] {
@@ -132,27 +157,17 @@ export class RowBlocks {
   }
 }
 
-function kindOf({
-  region,
-  level,
-  window,
-  start,
-  end,
-  rev,
-  final,
-  features,
-  surge,
-  completeness,
-}: Row): RowKind {
-  const { children, expected } = completeness;
-  const names: string[] = [];
-  for (const name in features) names.push(name);
+function kindOf(
+  { level, window, start, end, rev, features, surge }: RowDraft,
+  children: number | undefined,
+  { region, final, expected }: RowAbout,
+): RowKind {
   return {
     region,
     level,
     window,
     lengthMs: end - start,
-    names,
+    names: Object.keys(features),
     model: surge?.model ?? null,
     hasChildren: children !== undefined,
     rev,
@@ -161,7 +176,7 @@ function kindOf({
   };
 }
 
-/** Of the row that is being added: what is no number fails here, before anything is written. */
+/** Of the row that is being added: what is no number fails before anything is written. */
 let values = new Float64Array(64);
 
 /** A block that takes rows. */
@@ -180,19 +195,16 @@ class OpenBlock {
   }
 
   /** Takes a row, unless it is of another kind. */
-  add(row: Row): boolean {
+  add(draft: RowDraft, children: number | undefined, about: RowAbout): boolean {
     const { kind } = this;
-    const { level, rev, final, end, surge, completeness, features } = row;
-    const { children, expected } = completeness;
-    if (level !== kind.level || rev !== kind.rev || final !== kind.final || expected !== kind.expected)
-      return false;
+    const { level, rev, end, surge, features } = draft;
+    if (level !== kind.level || rev !== kind.rev || about.final !== kind.final) return false;
     if ((surge === undefined ? null : surge.model) !== kind.model) return false;
-    if (end - row.start !== kind.lengthMs || row.region !== kind.region) return false;
-    if ((children !== undefined) !== kind.hasChildren) return false;
+    if (end - draft.start !== kind.lengthMs || about.region !== kind.region) return false;
+    if ((children !== undefined) !== kind.hasChildren || about.expected !== kind.expected) return false;
     const { names } = kind;
     if (names.length + FIXED > values.length) values = new Float64Array(names.length + FIXED);
     let at = 0;
-    values[at++] = end;
     if (children !== undefined) values[at++] = children;
     if (surge !== undefined) {
       values[at++] = surge.multiplier;
@@ -201,10 +213,12 @@ class OpenBlock {
     let i = 0;
     for (const name in features) {
       if (names[i++] !== name) return false;
-      values[at++] = features[name]!;
+      const value = features[name]!;
+      if (!Number.isFinite(value)) expectNumber(name, value);
+      values[at++] = value;
     }
     if (i !== names.length) return false;
-    this.#write(row.key, values[0]!, row.watermark, completeness.reported, values, 1, at);
+    this.#write(draft.key, end, about.watermark, about.reported, values, 0, at);
     return true;
   }
 
@@ -243,7 +257,7 @@ class OpenBlock {
     if (end !== this.#end) writer.number((this.#end = end));
     if (watermark !== this.#watermark) writer.number((this.#watermark = watermark));
     if (reported !== this.#reported) writer.number((this.#reported = reported));
-    for (let i = from; i < to; i++) writer.number(rest[i]!);
+    writer.numbers(rest, from, to);
     this.#count++;
     if (end < this.#firstEndMs) this.#firstEndMs = end;
   }

@@ -2,12 +2,12 @@
  * What handlers have said since the last commit, and where they say it: messages, timers, rows, side outputs, values to
  * show, counters. Collected, never performed (P4); thrown away whole when the step is made again.
  */
-import type { Row } from '../actor/row.js';
+import type { RowDraft } from '../actor/row.js';
 import type { Resident } from './actor-record.js';
 import type { MailMessage } from './frame.js';
 import { Outbox, type Mergeable } from './outbox.js';
 import type { SideOutput } from './output.js';
-import { RowBlocks } from './row-block.js';
+import { RowBlocks, type RowAbout } from './row-block.js';
 import { Shown } from './shown.js';
 import type { TimerQueue } from './timers.js';
 
@@ -25,7 +25,7 @@ export interface Effects {
     receiver: Mergeable | undefined,
   ): void;
   schedule(atMs: number, name: string, actor: Resident): void;
-  emit(row: Row): void;
+  emit(draft: RowDraft, about: RowAbout): void;
   side(side: SideOutput): void;
   show(actor: Resident, values: Readonly<Record<string, number>>): void;
   count(name: string, by: number): void;
@@ -93,8 +93,8 @@ export class StepEffects implements Effects {
     this.#timers[actor.type.stage]!.add(atMs, name, actor);
   }
 
-  emit(row: Row): void {
-    this.rows.add(row);
+  emit(draft: RowDraft, about: RowAbout): void {
+    this.rows.emit(draft, about);
   }
 
   side(side: SideOutput): void {

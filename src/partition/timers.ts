@@ -20,15 +20,24 @@ export class TimerQueue {
   readonly #heap: number[] = [];
   /** Taken since the last `settle`: to go back to it. */
   #taken: Bucket[] = [];
+  /** Where the last timer was put: most often the next one goes there too. */
+  #last: Bucket | undefined;
 
   add(atMs: number, name: string, actor: ResidentOrId): void {
+    const last = this.#last;
+    if (last !== undefined && last.atMs === atMs && last.name === name) {
+      last.actors.push(actor);
+      return;
+    }
     const buckets = this.#buckets.get(atMs);
     const bucket = buckets?.find((one) => one.name === name);
     if (bucket !== undefined) {
+      this.#last = bucket;
       bucket.actors.push(actor);
       return;
     }
     const added = { atMs, name, actors: [actor] };
+    this.#last = added;
     if (buckets !== undefined) {
       buckets.push(added);
       return;
@@ -53,6 +62,7 @@ export class TimerQueue {
       actors.length -= max;
       return due;
     }
+    if (bucket === this.#last) this.#last = undefined;
     buckets.pop();
     if (buckets.length > 0) return due;
     this.#buckets.delete(atMs);
@@ -84,6 +94,7 @@ export class TimerQueue {
     this.#buckets.clear();
     this.#heap.length = 0;
     this.#taken = [];
+    this.#last = undefined;
     for (const { atMs, name, actors } of all) {
       for (const actor of actors) {
         const id = typeof actor === 'string' ? actor : actor.id;

@@ -84,7 +84,7 @@ describe('config show', () => {
       timezone: { value: 'America/Los_Angeles', origin: 'file' },
       idleTimeout: { value: '30s', origin: 'default' },
       windows: { value: ['1m', '5m', '15m', '1h'], origin: 'default' },
-      'limits.frameEvents': { value: 512, origin: 'default' },
+      'limits.frameEvents': { value: 4_096, origin: 'default' },
     });
     expect((await showJson([])).region).toBeNull();
   });

@@ -21,7 +21,7 @@ describe('a region’s card', () => {
       cover: config.cover,
       timezone: 'America/Los_Angeles',
       outOfOrderBoundMs: 5_000,
-      frameEvents: 512,
+      frameEvents: 4_096,
     });
   });
 

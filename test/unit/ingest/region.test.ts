@@ -51,7 +51,7 @@ describe('loadRegion', () => {
       standbys: 0,
       windowsMs: [60_000, 300_000, 900_000, 3_600_000],
       limits: {
-        frameEvents: 512,
+        frameEvents: 4_096,
         stepEvents: 50_000,
         commitBytes: 16_777_216,
         residentActors: 1_000_000,

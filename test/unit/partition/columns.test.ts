@@ -3,7 +3,8 @@ import fc from 'fast-check';
 import { Packr } from 'msgpackr';
 import { describe, expect, it } from 'vitest';
 import { ByteReader, ByteWriter } from '../../../src/core/bytes.js';
-import { readColumn, writeColumn, writePlainColumn } from '../../../src/partition/columns.js';
+import { readColumn, writeColumn, writeRecords } from '../../../src/partition/columns.js';
+import { RecordBuffer } from '../../../src/partition/record-buffer.js';
 
 function throughColumn(values: readonly unknown[]): unknown[] {
   const writer = new ByteWriter();
@@ -100,7 +101,7 @@ describe('columns', () => {
 
   it('no objects at all, and what stands behind them', () => {
     const writer = new ByteWriter();
-    writePlainColumn(writer, []);
+    writeRecords(writer, RecordBuffer.of([]));
     const reader = new ByteReader(writer.text('behind').take());
     readColumn(reader, 0);
     expect(reader.text()).toBe('behind');
