@@ -35,7 +35,8 @@ export class PingLog {
   #takenCell = '';
   /** Undefined while there is none: most drivers that fell silent have none. */
   #codes: Codes | undefined;
-  /** Codes in use; there may be room for more. */
+  /** Codes in use, from the first place up to the second; there may be room for more, on both sides. */
+  #from = 0;
   #used = 0;
   #firstMs = Number.NaN;
   #newestMs = Number.NaN;
@@ -63,7 +64,7 @@ export class PingLog {
       writer.float(this.#takenMs).uint(STATUSES.indexOf(this.#takenStatus)).text(this.#takenCell);
     if (this.#codes === undefined) return;
     let sinceMs = this.#firstMs;
-    for (let i = 0; i < this.#used; i++) {
+    for (let i = this.#from; i < this.#used; i++) {
       const code = this.#codes[i]!;
       if (typeof code === 'string') {
         writer.text(code);
@@ -98,7 +99,7 @@ export class PingLog {
   list(): Ping[] {
     const pings: Ping[] = [];
     if (this.#codes === undefined) return pings;
-    const cursor = new Cursor(this.#codes, this.#used, this.#firstMs);
+    const cursor = new Cursor(this.#codes, this.#from, this.#used, this.#firstMs);
     while (cursor.next()) pings.push({ ts: cursor.ts, status: cursor.status, cell: cursor.cell });
     return pings;
   }
@@ -121,7 +122,7 @@ export class PingLog {
   takeBefore(endMs: number, visitor: PingVisitor): void {
     const codes = this.#codes;
     if (codes === undefined || this.#firstMs >= endMs) return;
-    const cursor = new Cursor(codes, this.#used, this.#firstMs);
+    const cursor = new Cursor(codes, this.#from, this.#used, this.#firstMs);
     let more = cursor.next();
     let { ts, status, cell } = cursor;
     while (more && cursor.ts < endMs) {
@@ -130,14 +131,14 @@ export class PingLog {
       more = cursor.next();
     }
     this.#took(ts, status, cell);
-    this.#codes = undefined;
-    if (!more) return;
+    if (!more) {
+      this.#codes = undefined;
+      return;
+    }
     // The next one is the first now: it says its cell, in the place of what was before it.
-    const rest = codes.slice(cursor.at - 2, this.#used);
-    rest[0] = MOVED + STATUSES.indexOf(cursor.status);
-    rest[1] = cursor.cell;
-    this.#codes = rest;
-    this.#used = rest.length;
+    this.#from = cursor.at - 2;
+    codes[this.#from] = MOVED + STATUSES.indexOf(cursor.status);
+    codes[this.#from + 1] = cursor.cell;
     this.#firstMs = cursor.ts;
   }
 
@@ -151,6 +152,7 @@ export class PingLog {
     const code = STATUSES.indexOf(status);
     if (this.#codes === undefined) {
       this.#codes = [MOVED + code, cell];
+      this.#from = 0;
       this.#used = 2;
       this.#firstMs = ts;
     } else {
@@ -168,13 +170,23 @@ export class PingLog {
   }
 
   #push(code: number | string): void {
-    const codes = this.#codes!;
-    if (this.#used === codes.length) {
-      const wider: Codes = new Array<number | string>(this.#used + (this.#used >> 2) + MORE_CODES);
-      for (let i = 0; i < this.#used; i++) wider[i] = codes[i]!;
-      this.#codes = wider;
-    }
+    if (this.#used === this.#codes!.length) this.#makeRoom();
     this.#codes![this.#used++] = code;
+  }
+
+  /** Where codes were taken out, or in a wider list. */
+  #makeRoom(): void {
+    const codes = this.#codes!;
+    const from = this.#from;
+    const count = this.#used - from;
+    const into: Codes =
+      2 * from >= count ? codes : new Array<number | string>(count + (count >> 2) + MORE_CODES);
+    for (let i = 0; i < count; i++) into[i] = codes[from + i]!;
+    // No letters are held that nobody reads.
+    for (let i = count; i < this.#used && into === codes; i++) into[i] = 0;
+    this.#codes = into;
+    this.#from = 0;
+    this.#used = count;
   }
 }
 
@@ -183,13 +195,14 @@ class Cursor {
   readonly #codes: Codes;
   readonly #end: number;
   /** Where it reads on. */
-  at = 0;
+  at: number;
   ts: number;
   status: Status = 'offline';
   cell = '';
 
-  constructor(codes: Codes, end: number, firstMs: number) {
+  constructor(codes: Codes, from: number, end: number, firstMs: number) {
     this.#codes = codes;
+    this.at = from;
     this.#end = end;
     this.ts = firstMs;
   }

@@ -72,10 +72,7 @@ interface Keys {
 }
 
 /** Keys of the actors that objects of a shape are for; undefined when they are not all events of one type with a key. */
-function keysOf(
-  { fields, count }: RecordShape,
-  routes: ReadonlyMap<string, EventRoute>,
-): Keys | undefined {
+function keysOf({ fields, count }: RecordShape, routes: ReadonlyMap<string, EventRoute>): Keys | undefined {
   const types = fields.get('type')?.values;
   if (types === undefined || count === 0) return undefined;
   for (let i = 1; i < count; i++) if (types[i] !== types[0]) return undefined;

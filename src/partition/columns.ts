@@ -202,9 +202,14 @@ function isInteger(value: unknown): value is number {
 function draftLists(values: readonly unknown[]): boolean {
   draft.clear();
   for (const list of values) {
-    if (!Array.isArray(list) || !list.every(isInteger)) return false;
+    if (!Array.isArray(list) || !areIntegers(list)) return false;
     draft.uint(list.length).ints(list);
   }
+  return true;
+}
+
+function areIntegers(list: readonly unknown[]): list is readonly number[] {
+  for (let i = 0; i < list.length; i++) if (!isInteger(list[i])) return false;
   return true;
 }
 

@@ -46,6 +46,9 @@ export interface DeliveryParts {
   onFailure(): void;
 }
 
+/** Timers of one actor that fire one after the other, before others have theirs. */
+const TIMERS_IN_TURN = 100;
+
 export class Delivery {
   readonly #parts: DeliveryParts;
   readonly #facts: StepFacts;
@@ -104,8 +107,13 @@ export class Delivery {
     if (actor.trouble !== undefined) actor.trouble = undefined;
   }
 
-  /** A timer of the queue is due. One that its actor does not have any more, or that waits for a release, is passed over. */
-  timer(actorOrId: ResidentOrId, name: string, atMs: number): void {
+  /**
+   * A timer of the queue is due. One that its actor does not have any more, or that waits for a release, is passed over. What
+   * else is due of its actor fires with it, and what that sets: actors of one stage are told nothing of each other, so nobody
+   * can tell, and an actor that has an hour to close is at hand once, not sixty times.
+   * @returns how many fired
+   */
+  timer(actorOrId: ResidentOrId, name: string, atMs: number): number {
     let actor: Resident | undefined;
     if (typeof actorOrId !== 'string' && actorOrId.resident) {
       actor = actorOrId;
@@ -114,8 +122,29 @@ export class Delivery {
       const id = typeof actorOrId === 'string' ? actorOrId : actorOrId.id;
       actor = this.#activate(actorType(id), actorKey(id), 'timer', name, atMs, undefined);
     }
-    if (actor?.timers?.get(name) === atMs && actor.trouble?.quarantine === undefined)
-      this.#fire(actor, name, atMs);
+    if (actor?.timers?.get(name) !== atMs || actor.trouble?.quarantine !== undefined) return 0;
+    if (this.#careful === undefined) return this.#closeUp(actor, name, atMs);
+    this.#fire(actor, name, atMs);
+    return 1;
+  }
+
+  /** Fires a timer, and then what is due of its actor: what is left of that is in the queue afterwards. */
+  #closeUp(actor: Resident, name: string, atMs: number): number {
+    const { stage } = actor.type;
+    const limitMs = this.#facts.limits[stage]!;
+    this.#direct.firesUntilMs = limitMs;
+    this.#fire(actor, name, atMs);
+    let fired = 1;
+    let next = actor.timers?.firstBy(limitMs);
+    for (; next !== undefined && fired < TIMERS_IN_TURN; fired++) {
+      this.#fire(actor, next, actor.timers!.get(next)!);
+      next = actor.timers?.firstBy(limitMs);
+    }
+    this.#direct.firesUntilMs = Number.NEGATIVE_INFINITY;
+    if (next !== undefined)
+      for (const [left, leftMs] of actor.timers!)
+        if (leftMs <= limitMs) this.#parts.timers[stage]!.add(leftMs, left, actor);
+    return fired;
   }
 
   /** Most events are of the type of the one before. */

@@ -43,6 +43,8 @@ export class Dispatcher implements ActorContext, Caller {
   readonly #here: Surroundings;
   readonly #effects: Effects;
   #calling: Resident | undefined;
+  /** What is set up to this time fires next, and need not be noted: event time, ms UTC. */
+  firesUntilMs = Number.NEGATIVE_INFINITY;
 
   constructor(surroundings: Surroundings) {
     this.#here = surroundings;
@@ -157,7 +159,7 @@ export class Dispatcher implements ActorContext, Caller {
     if (timers.get(timer) === atMs) return;
     if (!Number.isFinite(atMs)) throw refuse(`The timer "${timer}" is set for ${atMs}, which is no time.`);
     timers.set(timer, atMs);
-    this.#effects.schedule(atMs, timer, actor);
+    if (atMs > this.firesUntilMs) this.#effects.schedule(atMs, timer, actor);
   }
 
   cancel(timer: string): void {

@@ -166,10 +166,13 @@ export function decodeMailFrame(bytes: Uint8Array): MailShare[] {
   return openMailFrame(bytes).map(({ from, marks, count, type, key, name, atMs, body }) => ({
     from,
     marks,
-    messages: Array.from(
-      { length: count },
-      (_, i): MailMessage => [type(i), key(i), name(i), atMs(i), body(i)],
-    ),
+    messages: Array.from({ length: count }, (_, i): MailMessage => [
+      type(i),
+      key(i),
+      name(i),
+      atMs(i),
+      body(i),
+    ]),
   }));
 }
 

@@ -12,9 +12,40 @@ export interface Mergeable {
 /** A message that others may still be merged into. */
 type Open = [...MailMessage];
 
+/** With more messages to one actor they are looked up by their time. */
+const SCANNED_MAX = 8;
+
+/** What is said to one actor, in order. */
+class Letters {
+  readonly all: Open[] = [];
+  /** By their time, those of each name in turn; undefined while they are few. */
+  #byTime: Map<number, Open[]> | undefined;
+
+  add(message: Open): void {
+    this.all.push(message);
+    if (this.#byTime !== undefined) this.#index(message);
+    else if (this.all.length > SCANNED_MAX) {
+      this.#byTime = new Map();
+      for (const one of this.all) this.#index(one);
+    }
+  }
+
+  find(name: string, atMs: number): Open | undefined {
+    const open = this.#byTime === undefined ? this.all : (this.#byTime.get(atMs) ?? []);
+    for (const message of open) if (message[3] === atMs && message[2] === name) return message;
+    return undefined;
+  }
+
+  #index(message: Open): void {
+    const at = this.#byTime!.get(message[3]);
+    if (at === undefined) this.#byTime!.set(message[3], [message]);
+    else at.push(message);
+  }
+}
+
 export class Outbox {
   /** By type, then by key: one message for most, and the others behind it. */
-  readonly #byType = new Map<string, Map<string, Open[]>>();
+  readonly #byType = new Map<string, Map<string, Letters>>();
   #size = 0;
   /** A merge has failed on the way: what is here cannot be relied on. */
   broken = false;
@@ -32,20 +63,18 @@ export class Outbox {
     body: unknown,
     receiver: Mergeable | undefined,
   ): void {
-    const open = this.#openTo(type, key);
-    if (receiver?.combine !== undefined) {
-      for (const message of open) {
-        if (message[3] !== atMs || message[2] !== name) continue;
-        try {
-          message[4] = receiver.combine(message[4], body);
-        } catch (error) {
-          this.broken = true;
-          throw error;
-        }
-        return;
-      }
+    const letters = this.#lettersTo(type, key);
+    const same = receiver?.combine === undefined ? undefined : letters.find(name, atMs);
+    if (same === undefined) {
+      this.#add(letters, [type, key, name, atMs, body]);
+      return;
     }
-    this.#add(open, [type, key, name, atMs, body]);
+    try {
+      same[4] = receiver!.combine!(same[4], body);
+    } catch (error) {
+      this.broken = true;
+      throw error;
+    }
   }
 
   /**
@@ -60,10 +89,10 @@ export class Outbox {
     body: unknown,
     merge: ((into: unknown, from: unknown) => { readonly body: unknown } | undefined) | undefined,
   ): void {
-    const open = this.#openTo(type, key);
-    const same = merge === undefined ? undefined : open.find((one) => one[3] === atMs && one[2] === name);
+    const letters = this.#lettersTo(type, key);
+    const same = merge === undefined ? undefined : letters.find(name, atMs);
     const merged = same === undefined ? undefined : merge!(same[4], body);
-    if (merged === undefined) this.#add(open, [type, key, name, atMs, body]);
+    if (merged === undefined) this.#add(letters, [type, key, name, atMs, body]);
     else same![4] = merged.body;
   }
 
@@ -71,23 +100,23 @@ export class Outbox {
   take(): MailMessage[] {
     const messages: MailMessage[] = [];
     for (const ofType of this.#byType.values()) {
-      for (const open of ofType.values()) for (const message of open) messages.push(message);
+      for (const { all } of ofType.values()) for (const message of all) messages.push(message);
     }
     this.#byType.clear();
     this.#size = 0;
     return messages;
   }
 
-  #openTo(type: string, key: string): Open[] {
+  #lettersTo(type: string, key: string): Letters {
     let ofType = this.#byType.get(type);
-    if (ofType === undefined) this.#byType.set(type, (ofType = new Map<string, Open[]>()));
-    let open = ofType.get(key);
-    if (open === undefined) ofType.set(key, (open = []));
-    return open;
+    if (ofType === undefined) this.#byType.set(type, (ofType = new Map<string, Letters>()));
+    let letters = ofType.get(key);
+    if (letters === undefined) ofType.set(key, (letters = new Letters()));
+    return letters;
   }
 
-  #add(open: Open[], message: Open): void {
-    open.push(message);
+  #add(letters: Letters, message: Open): void {
+    letters.add(message);
     this.#size++;
   }
 }

@@ -7,7 +7,7 @@ import type { Row } from '../actor/row.js';
 import { GroundswellError } from '../core/errors.js';
 import { RowBlock, rowsOf, splitBlock, type RowKind } from './row-block.js';
 
-export const OUTPUT_FORMAT = 2;
+export const OUTPUT_FORMAT = 3;
 
 /** Something for a side subject: `late.<type>`, `dead.<type>`. */
 export interface SideOutput {
@@ -72,8 +72,10 @@ const packr = new Packr({ useRecords: true, moreTypes: false });
 /** @throws GroundswellError GS_FRAME_TOO_LARGE when a single row or side output is over the limit */
 export function encodeOutput(output: Output, frameBytesMax: number): Uint8Array[] {
   const { blocks, sides, shown, progress } = output;
-  const whole = packr.pack([OUTPUT_FORMAT, progress, blocks.map(storedBlock), sides, shown]);
-  if (whole.byteLength <= frameBytesMax) return [whole];
+  // What cannot fit is not packed to find that out.
+  const fits = blocks.length <= 1 || blocks.reduce((sum, { bytes }) => sum + bytes.length, 0) <= frameBytesMax;
+  const whole = fits ? packr.pack([OUTPUT_FORMAT, progress, blocks.map(storedBlock), sides, shown]) : undefined;
+  if (whole !== undefined && whole.byteLength <= frameBytesMax) return [whole];
   const halves = halvesOf(output);
   if (halves === undefined) {
     const block = blocks[0];
@@ -82,7 +84,7 @@ export function encodeOutput(output: Output, frameBytesMax: number): Uint8Array[
       : `side output ${sides[0]?.kind ?? ''}.${sides[0]?.type ?? ''}`;
     throw new GroundswellError(
       'GS_FRAME_TOO_LARGE',
-      `The ${what} takes ${whole.byteLength} bytes: more than fits one message of ${frameBytesMax} bytes.`,
+      `The ${what} takes ${whole?.byteLength} bytes: more than fits one message of ${frameBytesMax} bytes.`,
     );
   }
   return [

@@ -24,16 +24,26 @@ export function whyNotPlain(value: unknown, depth = 0): string | undefined {
   }
   if (value === null || ArrayBuffer.isView(value)) return undefined;
   if (depth === DEPTH_MAX) return `more than ${DEPTH_MAX} objects in each other`;
-  if (Array.isArray(value)) {
-    for (const one of value) {
-      const why = typeof one === 'number' ? undefined : whyNotPlain(one, depth + 1);
-      if (why !== undefined) return why;
-    }
-    return undefined;
-  }
+  if (Array.isArray(value)) return areNumbers(value) ? undefined : whyNoneOf(value, depth + 1);
   for (const name in value) {
-    const why = whyNotPlain((value as Record<string, unknown>)[name], depth + 1);
+    const one = (value as Record<string, unknown>)[name];
+    if (Array.isArray(one) && areNumbers(one)) continue;
+    const why = whyNotPlain(one, depth + 1);
     if (why !== undefined) return why;
   }
   return undefined;
+}
+
+function whyNoneOf(list: readonly unknown[], depth: number): string | undefined {
+  for (const one of list) {
+    const why = whyNotPlain(one, depth);
+    if (why !== undefined) return why;
+  }
+  return undefined;
+}
+
+/** Most of what is said is. */
+function areNumbers(list: readonly unknown[]): boolean {
+  for (let i = 0; i < list.length; i++) if (typeof list[i] !== 'number') return false;
+  return true;
 }

@@ -30,12 +30,14 @@ export interface RowKind extends RowHead {
 
 /** Numbers of a row that every kind has. */
 export const FIXED = 6;
-/** Which of a row's times and reports are others than those of the row before it. */
+/** Which of a row's times and reports are others than those of the row before it; of its end, the difference is written. */
 const OTHER_END = 1;
 const OTHER_WATERMARK = 2;
 const OTHER_REPORTED = 4;
 /** Room that a block begins with. */
 const BLOCK_BYTES = 1024;
+/** A block of so many bytes takes no more rows: several fit a message, and none need be taken apart to fit one. */
+const BLOCK_BYTES_MAX = 64 * 1024;
 
 /** Numbers per row. */
 export function stride({ names, model, hasChildren }: RowHead): number {
@@ -84,7 +86,7 @@ export class RowBlock {
     for (let at = 0; at < numbers.length;) {
       keys.push(reader.text());
       const other = reader.uint();
-      if ((other & OTHER_END) !== 0) end = reader.number();
+      if ((other & OTHER_END) !== 0) end += reader.number();
       if ((other & OTHER_WATERMARK) !== 0) watermark = reader.number();
       if ((other & OTHER_REPORTED) !== 0) reported = reader.number();
       numbers[at++] = end;
@@ -143,14 +145,17 @@ export class RowBlocks {
     if (!blocks.some((block) => block.add(draft, children, about))) {
       const block = new OpenBlock(kindOf(draft, children, about));
       block.add(draft, children, about);
-      blocks.push(block);
+      // First the one that is not full.
+      blocks.unshift(block);
     }
     this.#count++;
   }
 
   take(): RowBlock[] {
     // Revisions of one window stand in different blocks: the older ones come first.
-    const blocks = [...this.#byWindow.values()].flat().sort((a, b) => a.kind.rev - b.kind.rev);
+    const blocks = [...this.#byWindow.values()]
+      .flatMap((ofWindow) => ofWindow.reverse())
+      .sort((a, b) => a.kind.rev - b.kind.rev);
     this.#byWindow = new Map();
     this.#count = 0;
     return blocks.map((block) => block.close());
@@ -194,9 +199,10 @@ class OpenBlock {
     this.kind = kind;
   }
 
-  /** Takes a row, unless it is of another kind. */
+  /** Takes a row, unless it is full or the row is of another kind. */
   add(draft: RowDraft, children: number | undefined, about: RowAbout): boolean {
     const { kind } = this;
+    if (this.#writer.length > BLOCK_BYTES_MAX) return false;
     const { level, rev, end, surge, features } = draft;
     if (level !== kind.level || rev !== kind.rev || about.final !== kind.final) return false;
     if ((surge === undefined ? null : surge.model) !== kind.model) return false;
@@ -254,7 +260,8 @@ class OpenBlock {
           (watermark === this.#watermark ? 0 : OTHER_WATERMARK) |
           (reported === this.#reported ? 0 : OTHER_REPORTED),
       );
-    if (end !== this.#end) writer.number((this.#end = end));
+    if (end !== this.#end) writer.number(end - this.#end);
+    this.#end = end;
     if (watermark !== this.#watermark) writer.number((this.#watermark = watermark));
     if (reported !== this.#reported) writer.number((this.#reported = reported));
     writer.numbers(rest, from, to);

@@ -153,8 +153,8 @@ export class Step {
       while (fired < timersMax) {
         const due = queue.takeDue(this.facts.limits[stage]!, timersMax - fired);
         if (due === undefined) break;
-        for (const actor of due.actors) this.#delivery.timer(actor, due.name, due.atMs);
-        fired += due.actors.length;
+        // One that is passed over counts too: a bite has its size.
+        for (const actor of due.actors) fired += Math.max(1, this.#delivery.timer(actor, due.name, due.atMs));
       }
       this.facts.close(stage, queue.earliestMs ?? Number.POSITIVE_INFINITY);
       this.facts.giveMark(stage, partition, paneMs);

@@ -22,7 +22,9 @@ describe('Outbox', () => {
           const slot = `cell/${key} ${name} ${atMs}`;
           sums.set(slot, (sums.get(slot) ?? 0) + body);
         }
-        const left = outbox.take().map(([type, key, name, atMs, body]) => [`${type}/${key} ${name} ${atMs}`, body]);
+        const left = outbox
+          .take()
+          .map(([type, key, name, atMs, body]) => [`${type}/${key} ${name} ${atMs}`, body]);
         expect(left.length).toBe(sums.size);
         expect(Object.fromEntries(left)).toEqual(Object.fromEntries(sums));
         expect([outbox.size, outbox.take()]).toEqual([0, []]);
