@@ -1,10 +1,11 @@
 /** A parent geohash, of five characters (stage 2) or four (stage 3): adds up its children and passes them upward. */
 import { windowed, type Behaviour } from '../src/index.js';
-import { asChild, emitAll, type MarketWindows } from './cell.js';
+import { asChild, LevelRows, type MarketWindows } from './cell.js';
 import { market, MINUTE_MS } from './market.js';
 
 export function area(level: 'gh5' | 'gh4', options: MarketWindows): Behaviour {
   const parent = level === 'gh5' ? 'gh4' : 'region';
+  const rows = new LevelRows(level, options.windowsMs);
   return windowed({
     type: level,
     sends: [parent],
@@ -16,7 +17,7 @@ export function area(level: 'gh5' | 'gh4', options: MarketWindows): Behaviour {
       ctx.send(parent, key, 'add', startMs, asChild(tally, late));
     },
     onClose(ctx, closed) {
-      emitAll(ctx, level, closed);
+      rows.emit(ctx, closed);
     },
   });
 }

@@ -10,13 +10,12 @@ import {
   type ActorContext,
   type Behaviour,
   type ClosedWindow,
+  type FeatureVector,
   type LinearScorer,
   type Surge,
   type Tally,
 } from '../src/index.js';
-import { featuresOf, market, MINUTE_MS, type Level } from './market.js';
-
-type Features = Readonly<Record<string, number>>;
+import { featureNames, market, MINUTE_MS, WindowFeatures, type Level } from './market.js';
 
 export interface MarketWindows {
   /** Lengths of windows, ms, ascending from one minute. */
@@ -26,8 +25,15 @@ export interface MarketWindows {
 
 export function cell(options: MarketWindows & { readonly scorer: LinearScorer }): Behaviour {
   const { scorer } = options;
+  const rows = new LevelRows('cell', options.windowsMs);
   const input = new Float64Array(scorer.inputs.length);
-  const sizesMs = scorer.inputs.map(({ window }) => parseDurationMs(window)!);
+  // Where each input of the scorer is among the features of its window.
+  const inputs = options.windowsMs.map((sizeMs) => ({
+    sizeMs,
+    features: scorer.inputs.flatMap(({ feature, window }, i) =>
+      parseDurationMs(window) === sizeMs ? [[i, featureNames(sizeMs).indexOf(feature)] as const] : [],
+    ),
+  }));
 
   return windowed({
     type: 'cell',
@@ -42,27 +48,20 @@ export function cell(options: MarketWindows & { readonly scorer: LinearScorer })
       const minute = closed.find(({ sizeMs }) => sizeMs === MINUTE_MS);
       // Only a minute is scored, and most that closes is what slides on after it.
       if (minute === undefined) {
-        emitAll(ctx, 'cell', closed);
+        rows.emit(ctx, closed);
         return;
       }
-      const bySize = new Map<number, Features>();
-      for (const window of closed)
-        bySize.set(window.sizeMs, featuresOf('cell', window.sizeMs, window.tally, window.lastPane));
-      for (const [i, { feature }] of scorer.inputs.entries()) {
-        const sizeMs = sizesMs[i]!;
-        let features = bySize.get(sizeMs);
-        if (features === undefined) {
-          features = featuresOf('cell', sizeMs, find(sizeMs) ?? { n: [] }, minute.lastPane);
-          bySize.set(sizeMs, features);
-        }
-        input[i] = features[feature] ?? 0;
+      for (const { sizeMs, features } of inputs) {
+        const { values } = rows.featuresOf(sizeMs, find(sizeMs) ?? NOTHING, minute.lastPane);
+        // Wait times are 0 when there were none.
+        for (const [i, at] of features) input[i] = values[at] ?? 0;
       }
-      const surge = scorer.score(input);
-      for (const window of closed)
-        emit(ctx, 'cell', window, bySize.get(window.sizeMs)!, window === minute ? surge : undefined);
+      rows.emit(ctx, closed, scorer.score(input));
     },
   });
 }
+
+const NOTHING: Tally = { n: [] };
 
 /** A pane as its parent gets it: one child reported, unless this is a late piece of one that did. */
 export function asChild(tally: Tally, late: boolean): Tally {
@@ -71,41 +70,40 @@ export function asChild(tally: Tally, late: boolean): Tally {
   return child;
 }
 
-/** Emits a closed window of the actor that is called, as a row of its level. */
-function emit(
-  ctx: ActorContext,
-  level: Level,
-  { sizeMs, endMs, rev, lastPane }: ClosedWindow,
-  features: Features,
-  surge: Surge | undefined,
-): void {
-  const { key } = ctx;
-  const window = textOf(sizeMs);
-  const start = endMs - sizeMs;
-  // Literals, not spreads: most rows are of no minute.
-  if (level !== 'cell') {
-    const children = lastPane?.n[market.index.children] ?? 0;
-    ctx.emit({ level, key, window, start, end: endMs, rev, features, children });
-  } else if (surge === undefined) {
-    ctx.emit({ level, key, window, start, end: endMs, rev, features });
-  } else {
-    ctx.emit({ level, key, window, start, end: endMs, rev, features, surge });
+/** The rows of one level, made of closed windows. */
+export class LevelRows {
+  readonly #level: Level;
+  readonly #bySize: ReadonlyMap<number, { readonly window: string; readonly features: WindowFeatures }>;
+
+  constructor(level: Level, windowsMs: readonly number[]) {
+    this.#level = level;
+    this.#bySize = new Map(
+      windowsMs.map((ms) => [ms, { window: formatDuration(ms), features: new WindowFeatures(ms) }]),
+    );
   }
-}
 
-/** Emits all closed windows of an actor, without a surge. */
-export function emitAll(ctx: ActorContext, level: Level, closed: readonly ClosedWindow[]): void {
-  for (const window of closed) {
-    const { sizeMs, tally, lastPane } = window;
-    emit(ctx, level, window, featuresOf(level, sizeMs, tally, lastPane), undefined);
+  /** Good until it is asked for the next ones of a window of that size. */
+  featuresOf(sizeMs: number, tally: Tally, lastPane: Tally | undefined): FeatureVector {
+    return this.#bySize.get(sizeMs)!.features.of(this.#level, tally, lastPane);
   }
-}
 
-const texts = new Map<number, string>();
-
-/** Length of a window as text, made once: it stands in every row. */
-function textOf(sizeMs: number): string {
-  let text = texts.get(sizeMs);
-  if (text === undefined) texts.set(sizeMs, (text = formatDuration(sizeMs)));
-  return text;
+  /** Emits closed windows of the actor that is called, the minute with its surge. */
+  emit(ctx: ActorContext, closed: readonly ClosedWindow[], surge?: Surge): void {
+    const { key } = ctx;
+    const level = this.#level;
+    for (const { sizeMs, endMs, rev, tally, lastPane } of closed) {
+      const { window, features: all } = this.#bySize.get(sizeMs)!;
+      const features = all.of(level, tally, lastPane);
+      const start = endMs - sizeMs;
+      // Literals, not spreads: most rows are of no minute.
+      if (level !== 'cell') {
+        const children = lastPane?.n[market.index.children] ?? 0;
+        ctx.emit({ level, key, window, start, end: endMs, rev, features, children });
+      } else if (surge === undefined || sizeMs !== MINUTE_MS) {
+        ctx.emit({ level, key, window, start, end: endMs, rev, features });
+      } else {
+        ctx.emit({ level, key, window, start, end: endMs, rev, features, surge });
+      }
+    }
+  }
 }

@@ -3,7 +3,7 @@
  * One list serves all levels: a count of distinct drivers or riders is kept once per level, because the sum of the
  * cells' counts would count a driver twice that touched two cells.
  */
-import { quantile, TallyShape, type Tally } from '../src/index.js';
+import { FeatureVector, quantile, TallyShape, type Tally } from '../src/index.js';
 
 export const MINUTE_MS = 60_000;
 
@@ -41,6 +41,7 @@ export const DRIVERS_AT: readonly number[] = LEVELS.map((level) => at[`drivers_$
 export const RIDERS_AT: readonly number[] = LEVELS.map((level) => at[`riders_${level}`]);
 
 const COUNTERS = ['pickups', 'dropoffs', 'requests', 'cancels', 'completes', 'sessions'] as const;
+const COUNTERS_AT: readonly number[] = COUNTERS.map((name) => at[name]);
 const WAIT_FEATURES = ['waits', 'wait_s_mean', 'wait_s_p50', 'wait_s_p90'] as const;
 
 /** Names of the features of a window: what a model may ask for. Wait times are 0 to a model when there were none. */
@@ -50,57 +51,50 @@ export function featureNames(windowMs: number): string[] {
 }
 
 /**
- * The features of a window, as rows show them. Seconds are exact to the millisecond.
- * @param lastPane the window's last minute: `open_end` is its alone
+ * The features of one kind of window, as its rows show them. One serves all rows of the kind, one after the other. Seconds are
+ * exact to the millisecond.
  */
-export function featuresOf(
-  level: Level,
-  windowMs: number,
-  tally: Tally,
-  lastPane: Tally | undefined,
-): Record<string, number> {
-  const { n } = tally;
-  const minute = windowMs === MINUTE_MS;
-  const open = n[at.open_ms] ?? 0;
-  const enroute = n[at.enroute_ms] ?? 0;
-  const busy = n[at.busy_ms] ?? 0;
-  const distinct = LEVELS.indexOf(level);
-  // One literal per kind of window, not spreads: millions of these are made a day.
-  const features: Record<string, number> = minute
-    ? {
-        open_s: open / 1000,
-        enroute_s: enroute / 1000,
-        busy_s: busy / 1000,
-        drivers: n[DRIVERS_AT[distinct]!] ?? 0,
-        riders: n[RIDERS_AT[distinct]!] ?? 0,
-        open_end: lastPane?.n[at.open_end] ?? 0,
-        pickups: n[at.pickups] ?? 0,
-        dropoffs: n[at.dropoffs] ?? 0,
-        requests: n[at.requests] ?? 0,
-        cancels: n[at.cancels] ?? 0,
-        completes: n[at.completes] ?? 0,
-        sessions: n[at.sessions] ?? 0,
-      }
-    : {
-        open_s: open / 1000,
-        enroute_s: enroute / 1000,
-        busy_s: busy / 1000,
-        drivers_mean: (open + enroute + busy) / windowMs,
-        open_end: lastPane?.n[at.open_end] ?? 0,
-        pickups: n[at.pickups] ?? 0,
-        dropoffs: n[at.dropoffs] ?? 0,
-        requests: n[at.requests] ?? 0,
-        cancels: n[at.cancels] ?? 0,
-        completes: n[at.completes] ?? 0,
-        sessions: n[at.sessions] ?? 0,
-      };
-  const waits = n[at.waits] ?? 0;
-  if (waits > 0) {
-    const seconds = (q: number): number => Number((quantile(tally.q ?? [], q)! / 1000).toFixed(3));
-    features['waits'] = waits;
-    features['wait_s_mean'] = (n[at.wait_ms] ?? 0) / waits / 1000;
-    features['wait_s_p50'] = seconds(0.5);
-    features['wait_s_p90'] = seconds(0.9);
+export class WindowFeatures {
+  readonly #windowMs: number;
+  readonly #plain: FeatureVector;
+  /** Of a window in which somebody was picked up. */
+  readonly #waited: FeatureVector;
+
+  constructor(windowMs: number) {
+    const names = featureNames(windowMs);
+    this.#windowMs = windowMs;
+    this.#plain = new FeatureVector(names.slice(0, names.length - WAIT_FEATURES.length));
+    this.#waited = new FeatureVector(names);
   }
-  return features;
+
+  /** @param lastPane the window's last minute: `open_end` is its alone */
+  of(level: Level, { n, q = [] }: Tally, lastPane: Tally | undefined): FeatureVector {
+    const waits = n[at.waits] ?? 0;
+    const vector = waits > 0 ? this.#waited : this.#plain;
+    const { values } = vector;
+    const open = n[at.open_ms] ?? 0;
+    const enroute = n[at.enroute_ms] ?? 0;
+    const busy = n[at.busy_ms] ?? 0;
+    let i = 0;
+    values[i++] = open / 1000;
+    values[i++] = enroute / 1000;
+    values[i++] = busy / 1000;
+    if (this.#windowMs === MINUTE_MS) {
+      const distinct = LEVELS.indexOf(level);
+      values[i++] = n[DRIVERS_AT[distinct]!] ?? 0;
+      values[i++] = n[RIDERS_AT[distinct]!] ?? 0;
+    } else {
+      values[i++] = (open + enroute + busy) / this.#windowMs;
+    }
+    values[i++] = lastPane?.n[at.open_end] ?? 0;
+    for (const counter of COUNTERS_AT) values[i++] = n[counter] ?? 0;
+    if (waits > 0) {
+      const seconds = (share: number): number => Number((quantile(q, share)! / 1000).toFixed(3));
+      values[i++] = waits;
+      values[i++] = (n[at.wait_ms] ?? 0) / waits / 1000;
+      values[i++] = seconds(0.5);
+      values[i++] = seconds(0.9);
+    }
+    return vector;
+  }
 }

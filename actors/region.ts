@@ -1,9 +1,10 @@
 /** The region: the top of the flow (stage 4). Its rows are the market's pulse. */
 import { windowed, type Behaviour } from '../src/index.js';
-import { emitAll, type MarketWindows } from './cell.js';
+import { LevelRows, type MarketWindows } from './cell.js';
 import { market, MINUTE_MS } from './market.js';
 
 export function region(options: MarketWindows): Behaviour {
+  const rows = new LevelRows('region', options.windowsMs);
   return windowed({
     type: 'region',
     sends: [],
@@ -11,7 +12,7 @@ export function region(options: MarketWindows): Behaviour {
     counters: market.names,
     ...options,
     onClose(ctx, closed) {
-      emitAll(ctx, 'region', closed);
+      rows.emit(ctx, closed);
     },
   });
 }

@@ -8,7 +8,14 @@ export type {
   MessageHandler,
   Send,
 } from './actor/behaviour.js';
-export type { Completeness, Row, RowDraft, Surge } from './actor/row.js';
+export {
+  FeatureVector,
+  type Completeness,
+  type Features,
+  type Row,
+  type RowDraft,
+  type Surge,
+} from './actor/row.js';
 export { GroundswellError, type ErrorCode } from './core/errors.js';
 export { formatDuration, parseDurationMs } from './core/duration.js';
 export { windowed, type ClosedWindow, type WindowedSpec } from './window/windowed.js';

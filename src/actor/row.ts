@@ -13,6 +13,35 @@ export interface Surge {
   readonly model: string;
 }
 
+/** Values of a row, by name. */
+export type Features = Readonly<Record<string, number>>;
+
+/**
+ * Values of a row by their place, for behaviours that make many: one is filled and emitted again and again, for a row is read
+ * when it is emitted. It costs a third of what an object with names does.
+ *
+ * @example
+ * const features = new FeatureVector(['open_s', 'drivers']);
+ * features.values[0] = 12.5;
+ * features.values[1] = 3;
+ * ctx.emit({ level: 'cell', key: ctx.key, window: '1m', start, end, rev: 0, features });
+ */
+export class FeatureVector {
+  /** In the order of the values. */
+  readonly names: readonly string[];
+  readonly values: Float64Array;
+
+  constructor(names: readonly string[]) {
+    this.names = names;
+    this.values = new Float64Array(names.length);
+  }
+
+  /** As they are now. */
+  toObject(): Features {
+    return Object.fromEntries(this.names.map((name, i) => [name, this.values[i]!]));
+  }
+}
+
 /** What a behaviour emits; the engine adds region, watermark and completeness. */
 export interface RowDraft {
   /** `cell`, `gh5`, `gh4`, `region`, or a feature author's own level. One subject token. */
@@ -27,7 +56,7 @@ export interface RowDraft {
   readonly end: number;
   /** 0 when final for the first time; +1 for each correction by late data. */
   readonly rev: number;
-  readonly features: Readonly<Record<string, number>>;
+  readonly features: Features | FeatureVector;
   readonly surge?: Surge;
   /** How many child rows went into this one (levels above the cell). */
   readonly children?: number;
@@ -41,8 +70,9 @@ export interface Completeness {
   readonly children?: number;
 }
 
-export interface Row extends Omit<RowDraft, 'children'> {
+export interface Row extends Omit<RowDraft, 'children' | 'features'> {
   readonly region: string;
+  readonly features: Features;
   readonly final: boolean;
   /** The stage's watermark when the row was made: event time, ms UTC. */
   readonly watermark: number;

@@ -1,5 +1,5 @@
 /** The effects of one call, held back until it is known that the call succeeded. */
-import type { RowDraft } from '../actor/row.js';
+import { FeatureVector, type RowDraft } from '../actor/row.js';
 import type { Resident } from './actor-record.js';
 import { expectRow } from './finite-values.js';
 import type { Mergeable } from './outbox.js';
@@ -40,8 +40,10 @@ export class CallEffects implements Effects {
   emit(draft: RowDraft, about: RowAbout): void {
     // Here, where it fails the call: when it is applied, the call has succeeded.
     expectRow(draft);
+    const { features } = draft;
+    const row = features instanceof FeatureVector ? { ...draft, features: features.toObject() } : draft;
     this.#held.push((effects) => {
-      effects.emit(draft, about);
+      effects.emit(row, about);
     });
   }
 

@@ -1,10 +1,10 @@
 /** What rows may hold, and what may be shown: finite numbers. It is looked at when it is said, so that whoever says it fails. */
 import { GroundswellError } from '../core/errors.js';
-import type { RowDraft } from '../actor/row.js';
+import { FeatureVector, type RowDraft } from '../actor/row.js';
 
 /** @throws GroundswellError GS_BEHAVIOUR naming what is no finite number */
 export function expectRow({ features, surge, children }: RowDraft): void {
-  expectValues(features);
+  expectValues(features instanceof FeatureVector ? features.toObject() : features);
   expectHead(surge, children);
 }
 

@@ -73,8 +73,11 @@ const packr = new Packr({ useRecords: true, moreTypes: false });
 export function encodeOutput(output: Output, frameBytesMax: number): Uint8Array[] {
   const { blocks, sides, shown, progress } = output;
   // What cannot fit is not packed to find that out.
-  const fits = blocks.length <= 1 || blocks.reduce((sum, { bytes }) => sum + bytes.length, 0) <= frameBytesMax;
-  const whole = fits ? packr.pack([OUTPUT_FORMAT, progress, blocks.map(storedBlock), sides, shown]) : undefined;
+  const fits =
+    blocks.length <= 1 || blocks.reduce((sum, { bytes }) => sum + bytes.length, 0) <= frameBytesMax;
+  const whole = fits
+    ? packr.pack([OUTPUT_FORMAT, progress, blocks.map(storedBlock), sides, shown])
+    : undefined;
   if (whole !== undefined && whole.byteLength <= frameBytesMax) return [whole];
   const halves = halvesOf(output);
   if (halves === undefined) {

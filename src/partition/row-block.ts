@@ -3,7 +3,7 @@
  * is bytes, a row behind the other, from when a row is emitted until somebody reads it. A day of a city is millions of
  * rows, each written and read more than once; as objects they cost several times as much as computing them.
  */
-import type { Row, RowDraft } from '../actor/row.js';
+import { FeatureVector, type Features, type Row, type RowDraft } from '../actor/row.js';
 import { ByteReader, ByteWriter } from '../core/bytes.js';
 import { expectHead, expectNumber, expectObject } from './finite-values.js';
 
@@ -172,7 +172,7 @@ function kindOf(
     level,
     window,
     lengthMs: end - start,
-    names: Object.keys(features),
+    names: features instanceof FeatureVector ? features.names : Object.keys(features),
     model: surge?.model ?? null,
     hasChildren: children !== undefined,
     rev,
@@ -216,16 +216,36 @@ class OpenBlock {
       values[at++] = surge.multiplier;
       values[at++] = surge.raw;
     }
+    const took =
+      features instanceof FeatureVector ? this.#takeVector(features, at) : this.#takeObject(features, at);
+    if (took) this.#write(draft.key, end, about.watermark, about.reported, values, 0, at + names.length);
+    return took;
+  }
+
+  /** Takes features from a place on; false when they are others than this block's. */
+  #takeVector({ names, values: from }: FeatureVector, at: number): boolean {
+    const own = this.kind.names;
+    if (names !== own && (names.length !== own.length || names.some((name, i) => name !== own[i])))
+      return false;
+    for (let i = 0; i < from.length; i++) {
+      const value = from[i]!;
+      if (!Number.isFinite(value)) expectNumber(names[i]!, value);
+      values[at + i] = value;
+    }
+    return true;
+  }
+
+  #takeObject(features: Features, at: number): boolean {
+    const { names } = this.kind;
     let i = 0;
     for (const name in features) {
-      if (names[i++] !== name) return false;
+      if (names[i] !== name) return false;
       const value = features[name]!;
       if (!Number.isFinite(value)) expectNumber(name, value);
-      values[at++] = value;
+      values[at + i] = value;
+      i++;
     }
-    if (i !== names.length) return false;
-    this.#write(draft.key, end, about.watermark, about.reported, values, 0, at);
-    return true;
+    return i === names.length;
   }
 
   /** Takes rows of another block of its kind. */

@@ -55,15 +55,13 @@ export function windowed(spec: WindowedSpec): Behaviour {
     const pane = panes.get(endMs - paneMs);
     if (pane !== undefined && !isZeroTally(pane)) spec.onPane?.(ctx, endMs - paneMs, pane, false);
     panes.slideTo(endMs, longerMs);
-    const find = (sizeMs: number): Tally | undefined =>
-      sizeMs === paneMs ? pane : panes.windowEnding(endMs, sizeMs);
     const closed: ClosedWindow[] = [];
     for (const sizeMs of windowsMs) {
-      const tally = find(sizeMs);
+      const tally = sizeMs === paneMs ? pane : panes.windowEnding(endMs, sizeMs);
       if (tally !== undefined && !isZeroTally(tally))
         closed.push({ sizeMs, endMs, rev: 0, tally, lastPane: pane });
     }
-    spec.onClose(ctx, closed, find);
+    spec.onClose(ctx, closed, (sizeMs) => panes.windowEnding(endMs, sizeMs));
     const nextMs = panes.anyIn(endMs + paneMs - longestMs, endMs) ? endMs : panes.earliestFrom(endMs);
     if (nextMs !== undefined) ctx.schedule('close', nextMs + paneMs);
     panes.prune(endMs - longestMs - Math.ceil(allowedLatenessMs / paneMs) * paneMs);
