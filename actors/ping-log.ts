@@ -63,16 +63,9 @@ export class PingLog {
     if (this.hasTaken)
       writer.float(this.#takenMs).uint(STATUSES.indexOf(this.#takenStatus)).text(this.#takenCell);
     if (this.#codes === undefined) return;
-    let sinceMs = this.#firstMs;
-    for (let i = this.#from; i < this.#used; i++) {
-      const code = this.#codes[i]!;
-      if (typeof code === 'string') {
-        writer.text(code);
-      } else {
-        writer.uint(sinceMs * CODES + code);
-        sinceMs = 0;
-      }
-    }
+    // The first ping's time is since the beginning of all time, not since a ping before it.
+    const first = this.#codes[this.#from] as number;
+    writer.uint(this.#firstMs * CODES + first).uintsAndTexts(this.#codes, this.#from + 1, this.#used);
   }
 
   get hasTaken(): boolean {

@@ -27,6 +27,8 @@ export class CellTruth {
       this.#at.delete(driverId);
       return;
     }
+    // It is among those who were somewhere when the minute began.
+    if (this.#at.get(driverId) === cell) return;
     this.#at.set(driverId, cell);
     // A ping at the very end belongs to the next minute, and at its beginning is seen there.
     if (ts < this.#startMs + MINUTE_MS) this.#cells?.add(cell);

@@ -57,6 +57,17 @@ export class ByteWriter {
     return this;
   }
 
+  /** Integers as `uint` writes them, and texts as `text` does: those from a place up to another. */
+  uintsAndTexts(values: readonly (number | string)[], from: number, to: number): this {
+    this.#reserve(8 * (to - from));
+    for (let i = from; i < to; i++) {
+      const value = values[i]!;
+      if (typeof value === 'number') this.#putUint(value);
+      else this.text(value).#reserve(8 * (to - i));
+    }
+    return this;
+  }
+
   /** Of each integer, from -2^51 to 2^51, what it is more than the one before it; of the first, than 0. */
   differences(values: readonly number[]): this {
     this.#reserve(8 * values.length);

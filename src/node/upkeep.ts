@@ -29,6 +29,8 @@ export class Upkeep {
   readonly #options: UpkeepOptions;
   readonly #retention: Retention;
   #tending: Promise<void> | undefined;
+  /** Place of the partition whose turn it is to look for idle actors. */
+  #looking = 0;
 
   constructor(options: UpkeepOptions) {
     this.#options = options;
@@ -50,10 +52,14 @@ export class Upkeep {
     await this.#options.keeper?.stop();
   }
 
+  /** One partition a turn looks for idle actors; one that has too many, in every turn. */
   #passivate(): void {
     const { limits, owned, snapshotter } = this.#options;
     const residentMax = Math.ceil(limits.residentActorsMax / Math.max(1, owned.all.size));
+    this.#looking = (this.#looking + 1) % Math.max(1, owned.all.size);
+    let place = 0;
     for (const [id, { partition }] of owned.all) {
+      if (place++ !== this.#looking && partition.resident <= residentMax) continue;
       partition.passivate({
         snapshotCommit: snapshotter.writtenCommit(id),
         idleSteps: limits.idleSteps,

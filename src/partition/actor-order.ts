@@ -72,12 +72,15 @@ interface Keys {
 }
 
 /** Keys of the actors that objects of a shape are for; undefined when they are not all events of one type with a key. */
-function keysOf({ fields, count }: RecordShape, routes: ReadonlyMap<string, EventRoute>): Keys | undefined {
-  const types = fields.get('type')?.values;
+function keysOf(
+  { names, fields, count }: RecordShape,
+  routes: ReadonlyMap<string, EventRoute>,
+): Keys | undefined {
+  const types = fields[names.indexOf('type')]?.values;
   if (types === undefined || count === 0) return undefined;
   for (let i = 1; i < count; i++) if (types[i] !== types[0]) return undefined;
   const route = routes.get(types[0] as string);
-  const field = route && fields.get(route.keyField);
+  const field = route && fields[names.indexOf(route.keyField)];
   if (field === undefined) return undefined;
   const { values, choiceAt, choices = 0 } = field;
   for (let i = 0; i < count; i++) if (typeof values[i] !== 'string') return undefined;

@@ -6,7 +6,7 @@
 import { Packr } from 'msgpackr';
 import { ByteReader, ByteWriter } from '../core/bytes.js';
 import { RecordBuffer, SHAPES_MAX } from './record-buffer.js';
-import { codeOf, type Plain } from './record-code.js';
+import { codeFrom, type Plain } from './record-code.js';
 
 /** The value at a place. To be asked for once: nobody else has it. */
 export type Column = (index: number) => unknown;
@@ -32,7 +32,9 @@ export interface RecordColumn {
 /** Objects with the same names of fields. */
 export interface RecordShape {
   readonly count: number;
-  readonly fields: ReadonlyMap<string, Field>;
+  readonly names: readonly string[];
+  /** In the order of the names. */
+  readonly fields: readonly Field[];
 }
 
 /** Anything, in msgpack. */
@@ -62,6 +64,8 @@ const DEPTH_MAX = 3;
 const CHOICES_SHARE = 0.75;
 /** So few choices are made the texts that programs hold: whoever compares them compares addresses. */
 const NAMES_MAX = 16;
+/** So many are remembered; it costs more to find another. */
+const NAMES_KNOWN_MAX = 1_000;
 /** How many decimals numbers may have to be written as integers. */
 const DECIMALS_TRIED = [5, 6] as const;
 /** A longer part of a text keeps the whole of it in memory. */
@@ -269,16 +273,24 @@ function draftChoices(values: readonly string[]): boolean {
 
 function readChoices(reader: ByteReader, count: number): Field {
   const choices = readTexts(reader, reader.uint());
-  const texts = choices.length <= NAMES_MAX ? choices.map(named) : choices;
+  const texts = choices.length <= NAMES_MAX ? (choices.map(named) as string[]) : choices;
   const choiceAt = reader.uints(count);
   const values: string[] = [];
   for (let i = 0; i < count; i++) values.push(texts[choiceAt[i]!]!);
   return { values, choiceAt, choices: texts.length };
 }
 
-/** The text that stands for equal ones in a program: comparing two of those is comparing where they are. */
-function named<T>(value: T): T {
-  return typeof value === 'string' ? (Object.keys({ [value]: 0 })[0] as T) : value;
+/** Texts by themselves. */
+const names = new Map<unknown, unknown>();
+
+/** One text for all that are equal, the one that programs hold: comparing two of those is comparing where they are. */
+function named(value: unknown): unknown {
+  if (typeof value !== 'string') return value;
+  const known = names.get(value);
+  if (known !== undefined) return known;
+  const name = Object.keys({ [value]: 0 })[0];
+  if (names.size < NAMES_KNOWN_MAX) names.set(name, name);
+  return name;
 }
 
 /** Writes numbers with few decimals as integers; false when one has more. */
@@ -313,7 +325,7 @@ function readDecimals(reader: ByteReader, count: number): Float64Array {
 
 /**
  * Objects by shape, for `readRecordColumn`: how many shapes; if there is more than one, runs of the same, each with its length;
- * then each shape's names and, for each name, a column.
+ * then each shape's names, as JSON, and a column for each.
  */
 export function writeRecords(writer: ByteWriter, records: RecordBuffer, depth = 0): void {
   const { shapes, runs, whole } = records;
@@ -324,11 +336,8 @@ export function writeRecords(writer: ByteWriter, records: RecordBuffer, depth = 
   writer.uint(RECORDS).uint(shapes.length);
   if (shapes.length > 1) writer.uint(runs.length / 2).uints(runs);
   for (const { code, fields } of shapes) {
-    writer.uint(code.names.length);
-    for (const [i, name] of code.names.entries()) {
-      writer.text(name);
-      writeColumn(writer, fields[i]!, depth + 1);
-    }
+    writer.text(code.json);
+    for (const field of fields) writeColumn(writer, field, depth + 1);
   }
 }
 
@@ -366,19 +375,11 @@ interface ReadShape {
   readonly at: Column;
 }
 
-const NO_SHAPE: ReadShape = { shape: { count: 0, fields: new Map() }, at: () => undefined };
+const NO_SHAPE: ReadShape = { shape: { count: 0, names: [], fields: [] }, at: () => undefined };
 
 function readShape(reader: ByteReader, count: number): ReadShape {
-  const fields = new Map<string, Field>();
-  const names: string[] = [];
-  const values: ArrayLike<unknown>[] = [];
-  for (let left = reader.uint(); left > 0; left--) {
-    const name = reader.text();
-    const field = readField(reader, count);
-    names.push(name);
-    values.push(field.values);
-    fields.set(name, field);
-  }
-  const { make } = codeOf(names);
-  return { shape: { count, fields }, at: (index) => make(values, index) };
+  const { names, make } = codeFrom(reader.text());
+  const fields = names.map(() => readField(reader, count));
+  const values = fields.map((field) => field.values);
+  return { shape: { count, names, fields }, at: (index) => make(values, index) };
 }

@@ -8,6 +8,8 @@ export type Plain = Readonly<Record<string, unknown>>;
 
 export interface RecordCode {
   readonly names: readonly string[];
+  /** The names in JSON. */
+  readonly json: string;
   /** Whether an object has these names, in this order, and no others. */
   fits(record: Plain): boolean;
   /** Puts the value of each field behind those of others. */
@@ -23,32 +25,39 @@ const KNOWN_MAX = 256;
 const known = new Map<string, RecordCode>();
 
 export function codeOf(names: readonly string[]): RecordCode {
-  const json = JSON.stringify(names);
+  return codeFrom(JSON.stringify(names));
+}
+
+/** @param json the names in JSON */
+export function codeFrom(json: string): RecordCode {
   let code = known.get(json);
   if (code === undefined) {
+    const names = JSON.parse(json) as string[];
     const compiles = known.size < KNOWN_MAX && !names.includes('__proto__');
-    code = compiles ? compiled(names) : interpreted(names);
+    code = compiles ? compiled(names, json) : interpreted(names, json);
     if (compiles) known.set(json, code);
   }
   return code;
 }
 
 /** Whatever a name holds, it stands in the program as a text. */
-function compiled(names: readonly string[]): RecordCode {
+function compiled(names: readonly string[], json: string): RecordCode {
   const texts = names.map((name) => JSON.stringify(name));
   const makes = texts.map((name, i) => `${name}: fields[${i}][index]`);
   const puts = texts.map((name, i) => `fields[${i}].push(record[${name}]);`);
   return {
     names,
+    json,
     fits: fitting(names),
     make: program('fields', 'index', `return { ${makes.join(', ')} };`) as RecordCode['make'],
     put: program('fields', 'record', puts.join(' ')) as RecordCode['put'],
   };
 }
 
-function interpreted(names: readonly string[]): RecordCode {
+function interpreted(names: readonly string[], json: string): RecordCode {
   return {
     names,
+    json,
     fits: fitting(names),
     put(fields, record) {
       for (const [i, name] of names.entries()) fields[i]!.push(record[name]);

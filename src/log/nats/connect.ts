@@ -53,6 +53,8 @@ export async function openConnection(target: NatsTarget, name: string): Promise<
       // A password that is changed on the server first, and here later, is no reason to give up.
       ignoreAuthErrorAbort: true,
       pingInterval: PING_MS,
+      // Where a request was made from is known; noting it costs more than the request.
+      noAsyncTraces: true,
       ...(target.inboxPrefix === undefined ? {} : { inboxPrefix: target.inboxPrefix }),
       ...proof,
     });
