@@ -139,7 +139,8 @@ class DriverMinute implements PingVisitor {
   readonly #tallies: Tally[] = [];
   /** Where it was for any time. */
   #touched: string[] = [];
-  /** The ping that holds. */
+  /** The ping that holds: the first of those that say the same, one soon after the other, and the last. */
+  #sinceMs = Number.NEGATIVE_INFINITY;
   #ts = Number.NEGATIVE_INFINITY;
   #status: Status | undefined;
   #cell = '';
@@ -153,12 +154,17 @@ class DriverMinute implements PingVisitor {
     this.#cellCount = 0;
     this.#touched = [];
     this.#ts = before?.ts ?? Number.NEGATIVE_INFINITY;
+    this.#sinceMs = this.#ts;
     this.#status = before?.status;
     this.#cell = before?.cell ?? '';
   }
 
   ping(ts: number, status: Status, cell: string): void {
     const before = this.#status;
+    if (status === before && cell === this.#cell && ts <= this.#ts + this.#presenceMs) {
+      this.#ts = ts;
+      return;
+    }
     if (before !== undefined) {
       this.#hold(ts);
       // From one ping to the next a ride began, or ended.
@@ -166,6 +172,7 @@ class DriverMinute implements PingVisitor {
       if (status === 'open' && before === 'ontrip') this.#add(cell, market.index.dropoffs, 1);
     }
     this.#ts = ts;
+    this.#sinceMs = ts;
     this.#status = status;
     this.#cell = cell;
   }
@@ -192,7 +199,7 @@ class DriverMinute implements PingVisitor {
   /** It did what the last ping says until a time, as long as that holds. */
   #hold(untilMs: number): void {
     if (!this.#isSomewhere) return;
-    const fromMs = Math.max(this.#ts, this.#endMs - MINUTE_MS);
+    const fromMs = Math.max(this.#sinceMs, this.#endMs - MINUTE_MS);
     const toMs = Math.min(untilMs, this.#ts + this.#presenceMs, this.#endMs);
     if (toMs <= fromMs) return;
     const cell = this.#cell;

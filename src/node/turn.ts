@@ -27,7 +27,7 @@ export interface TurnOptions extends Pick<NodeOptions, 'clock' | 'partition'> {
 /** With so many times more messages than make a node behind, it gathers as long as it may. */
 const BEHIND_FULLY = 16;
 /** Of the time, making commits takes so much at most, as long as commits may be gathered. */
-const COMMIT_SHARE = 0.2;
+const COMMIT_SHARE = 0.5;
 /** Timers that fire between two looks at the clock. */
 const TIMERS_BITE = 200;
 
