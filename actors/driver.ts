@@ -3,14 +3,7 @@
  * nothing older can come, it tells every cell it touched how many seconds of what it spent there (stage 0): so what it
  * says does not depend on when its pings arrived (P7).
  */
-import {
-  ByteReader,
-  ByteWriter,
-  defineActor,
-  type ActorContext,
-  type Behaviour,
-  type Tally,
-} from '../src/index.js';
+import { ByteReader, defineActor, type ActorContext, type Behaviour, type Tally } from '../src/index.js';
 import { tellLive } from './live.js';
 import { DRIVERS_AT, market, MINUTE_MS } from './market.js';
 import { PingLog, type Ping, type PingVisitor, type Status } from './ping-log.js';
@@ -32,7 +25,6 @@ interface DriverState {
   shown: boolean;
 }
 
-const writer = new ByteWriter();
 const IS_SHOWN = 1;
 const HAS_TAKEN = 2;
 
@@ -87,10 +79,9 @@ export function driver({ presenceMs, live }: DriverOptions): Behaviour<DriverSta
     sends: ['cell', { to: 'live', async: true }],
     state: () => ({ pings: new PingLog(), shown: false }),
     store: {
-      encode: ({ pings, shown }) => {
-        writer.clear().uint((shown ? IS_SHOWN : 0) | (pings.hasTaken ? HAS_TAKEN : 0));
-        pings.writeTo(writer);
-        return writer.take();
+      encode({ pings, shown }, writer) {
+        pings.writeTo(writer.uint((shown ? IS_SHOWN : 0) | (pings.hasTaken ? HAS_TAKEN : 0)));
+        return writer;
       },
       decode(stored) {
         const reader = new ByteReader(stored as Uint8Array);

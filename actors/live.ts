@@ -6,7 +6,6 @@
 import {
   addTally,
   ByteReader,
-  ByteWriter,
   defineActor,
   TallyShape,
   type ActorContext,
@@ -29,8 +28,6 @@ export const liveShape = new TallyShape([
 
 /** The first so many are drivers who are there; the rest counts from the minute's beginning. */
 const PRESENT = 3;
-
-const writer = new ByteWriter();
 
 interface LiveState {
   /** Start of the minute that the counters belong to. */
@@ -56,11 +53,7 @@ export function live(): Behaviour<LiveState> {
     sends: [],
     state: () => ({ minuteMs: 0, n: liveShape.zero().n }),
     store: {
-      encode({ minuteMs, n }) {
-        writer.uint(minuteMs);
-        for (const value of n) writer.int(value);
-        return writer.take();
-      },
+      encode: ({ minuteMs, n }, writer) => writer.uint(minuteMs).ints(n),
       decode(stored) {
         const reader = new ByteReader(stored as Uint8Array);
         const minuteMs = reader.uint();

@@ -3,6 +3,7 @@
  * what it sends, its timers. Handlers are synchronous and perform nothing: they change their own state and push
  * effects through the context; the engine commits all of it together or none of it (P2, P4).
  */
+import type { ByteWriter } from '../core/bytes.js';
 import type { RowDraft } from './row.js';
 
 /** An outside event as a handler sees it: checked fields, unknown ones passed through. */
@@ -93,8 +94,11 @@ export interface Behaviour<S = unknown> {
   readonly sends: readonly Send[];
   /** State of an actor that has never been addressed before. */
   state(key: string): S;
-  /** How the state is stored; without it, as it is (plain data). */
-  readonly store?: { encode(state: S): unknown; decode(stored: unknown): S };
+  /**
+   * How the state is stored; without it, as it is (plain data). What is stored as bytes is written to `writer`, which is then
+   * given back, and comes back as a Uint8Array.
+   */
+  readonly store?: { encode(state: S, writer: ByteWriter): unknown; decode(stored: unknown): S };
   /** How the state is shown to people who look inside: plain data; without it, as it is stored. */
   readonly look?: (state: S) => unknown;
   /** Outside events, by type. */

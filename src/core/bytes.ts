@@ -126,16 +126,25 @@ export class ByteWriter {
 
   /** All that another has written and not taken, and its number of bytes before it. */
   writtenBy(other: ByteWriter): this {
-    const { length } = other;
-    this.uint(length).#reserve(length);
-    const from = other.#bytes;
-    const start = other.#start;
-    // One by one: a view of so few would cost more than they do.
-    if (length <= FEW_BYTES)
-      for (let i = 0; i < length; i++) this.#bytes[this.#length + i] = from[start + i]!;
-    else this.#bytes.set(other.written, this.#length);
-    this.#length += length;
+    return this.uint(other.length).rawBy(other);
+  }
+
+  /** All that another has written and not taken: for the last of a record. */
+  rawBy(other: ByteWriter): this {
+    this.#reserve(other.length);
+    this.#length = other.copyTo(this.#bytes, this.#length);
     return this;
+  }
+
+  /** Copies all that was written since the last time to a place of other memory; gives where it ends there. */
+  copyTo(bytes: Uint8Array, at: number): number {
+    const from = this.#bytes;
+    const start = this.#start;
+    const { length } = this;
+    // One by one: a view of so few would cost more than they do.
+    if (length <= FEW_BYTES) for (let i = 0; i < length; i++) bytes[at + i] = from[start + i]!;
+    else bytes.set(this.written, at);
+    return at + length;
   }
 
   text(value: string): this {
@@ -226,12 +235,20 @@ export class ByteWriter {
 
   /** Where there is room for eight bytes. */
   #putUint(value: number): void {
+    const bytes = this.#bytes;
+    let at = this.#length;
     let rest = value;
-    while (rest > 0x7f) {
-      this.#bytes[this.#length++] = (rest % 0x80) + 0x80;
-      rest = rest > 0x7fff_ffff ? Math.floor(rest / 0x80) : rest >>> 7;
+    // Beyond 31 bits there are no operations on bits.
+    while (rest > 0x7fff_ffff) {
+      bytes[at++] = (rest % 0x80) + 0x80;
+      rest = Math.floor(rest / 0x80);
     }
-    this.#bytes[this.#length++] = rest;
+    while (rest > 0x7f) {
+      bytes[at++] = (rest & 0x7f) | 0x80;
+      rest >>>= 7;
+    }
+    bytes[at++] = rest;
+    this.#length = at;
   }
 
   #reserve(more: number): void {
@@ -247,10 +264,12 @@ export class ByteWriter {
 
 /** A signed integer as one that is not: up from 0 at even places, down from -1 between them. */
 function zigzag(value: number): number {
+  if ((value | 0) === value) return ((value << 1) ^ (value >> 31)) >>> 0;
   return value < 0 ? -2 * value - 1 : 2 * value;
 }
 
 function unzigzag(value: number): number {
+  if (value <= 0x7fff_ffff) return (value >>> 1) ^ -(value & 1);
   return value % 2 === 0 ? value / 2 : -(value + 1) / 2;
 }
 
@@ -287,14 +306,17 @@ export class ByteReader {
       this.#at++;
       return first;
     }
+    // Up to 28 bits there are operations on bits.
     let value = 0;
-    let unit = 1;
-    for (;;) {
-      const byte = this.#bytes[this.#at++];
-      if (byte === undefined || this.#at > this.#end) throw new RangeError('the bytes end within a number');
+    for (let shift = 0; shift < 28; shift += 7) {
+      const byte = this.#next();
+      value |= (byte & 0x7f) << shift;
+      if (byte < 0x80) return value;
+    }
+    for (let unit = 2 ** 28; ; unit *= 0x80) {
+      const byte = this.#next();
       value += (byte & 0x7f) * unit;
       if (byte < 0x80) return value;
-      unit *= 0x80;
     }
   }
 
@@ -376,6 +398,11 @@ export class ByteReader {
     const value = this.#asBuffer().toString('utf8', this.#at, end);
     this.#at = end;
     return value;
+  }
+
+  #next(): number {
+    if (this.#at >= this.#end) throw new RangeError('the bytes end within a number');
+    return this.#bytes[this.#at++]!;
   }
 
   /** A number of values that take a byte each at least: no memory is taken for what cannot be there. */

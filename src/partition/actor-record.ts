@@ -74,6 +74,8 @@ const HAS_TROUBLE = 4;
 const STATE_IS_BYTES = 8;
 
 const writer = new ByteWriter();
+/** For states that are written as bytes. */
+const stateWriter = new ByteWriter();
 
 /** Its record, as all that a writer holds until the next call. */
 export function encodeActor(actor: Resident): ByteWriter {
@@ -116,7 +118,8 @@ export function resetDecoder(): void {
 
 function storedState({ type, state }: Resident): unknown {
   const { store } = type.behaviour;
-  return store ? store.encode(state) : state;
+  // Whoever wrote before may have been broken off.
+  return store ? store.encode(state, stateWriter.clear()) : state;
 }
 
 function encode(
@@ -126,7 +129,7 @@ function encode(
 ): ByteWriter {
   const { timers } = actor;
   const state = storedState(actor);
-  const isBytes = state instanceof Uint8Array;
+  const isBytes = state === stateWriter || state instanceof Uint8Array;
   const hasTimers = timers !== undefined && timers.size > 0;
   const hasSeen = seen !== undefined && seen.size > 0;
   // Whoever wrote before may have been broken off.
@@ -141,7 +144,8 @@ function encode(
   if (hasTimers) writeTimes(timers);
   if (hasSeen) writeTimes(seen);
   if (trouble !== undefined) writer.bytes(pack(storeTrouble(trouble)));
-  return writer.raw(isBytes ? state : pack(state));
+  if (state === stateWriter) return writer.rawBy(stateWriter);
+  return writer.raw(state instanceof Uint8Array ? state : pack(state));
 }
 
 function writeTimes(times: Times | ReadonlyMap<string, number>): void {

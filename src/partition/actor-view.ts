@@ -1,4 +1,5 @@
 /** What one sees who looks inside an actor. Looking changes nothing: nobody is activated, no state is handed out to be changed. */
+import { ByteWriter } from '../core/bytes.js';
 import type { RegisteredType } from '../actor/registry.js';
 import { actorKey, type ActorId } from '../core/ids.js';
 import { viewOfQuarantine, type QuarantineView, type Trouble } from './quarantine.js';
@@ -39,7 +40,12 @@ export function viewOf(
 ): ActorView {
   const { look, store } = type.behaviour;
   const { state, timers, seen, trouble } = actor;
-  const shown: unknown = look !== undefined ? look(state) : store !== undefined ? store.encode(state) : state;
+  const shown: unknown =
+    look !== undefined
+      ? look(state)
+      : store !== undefined
+        ? storedPlainly(store.encode(state, new ByteWriter()))
+        : state;
   return {
     ...facts,
     type: type.behaviour.type,
@@ -51,4 +57,8 @@ export function viewOf(
     ...(trouble === undefined ? {} : { failures: trouble.failures }),
     ...(trouble?.quarantine === undefined ? {} : { quarantine: viewOfQuarantine(trouble.quarantine) }),
   };
+}
+
+function storedPlainly(stored: unknown): unknown {
+  return stored instanceof ByteWriter ? stored.take() : stored;
 }

@@ -20,11 +20,9 @@ export class PackedTallies {
   }
 
   push(tally: Tally): void {
-    const packed = packTally(tally);
-    this.#reserve(packed.length);
-    const end = this.#end;
-    this.#bytes.set(packed, end);
-    this.#bounds.push(end + packed.length);
+    packTally(tally);
+    this.#reserve(packer.length);
+    this.#bounds.push(packer.copyTo(this.#bytes, this.#end));
   }
 
   /** Drops the first one. */
@@ -89,13 +87,12 @@ export class PackedTallies {
   }
 }
 
-/** A tally's counters behind their number, those at its end that are 0 left out; then its sketch. */
-function packTally({ n, q = [] }: Tally): Uint8Array {
+/** Writes a tally's counters behind their number, those at its end that are 0 left out; then its sketch. */
+function packTally({ n, q }: Tally): void {
   let length = n.length;
   while (length > 0 && n[length - 1] === 0) length--;
   // Whoever wrote before may have been broken off.
   packer.clear().uint(length);
   for (let i = 0; i < length; i++) packer.int(n[i]!);
-  for (const value of q) packer.int(value);
-  return packer.take();
+  if (q !== undefined) packer.ints(q);
 }

@@ -4,12 +4,9 @@
  *
  * Source for panes: Li, Maier, Tufte, Papadimos, Tucker: No pane, no gain, SIGMOD Record 2005.
  */
-import { ByteReader, ByteWriter } from '../core/bytes.js';
+import { ByteReader, type ByteWriter } from '../core/bytes.js';
 import { PackedTallies } from './packed-tallies.js';
 import { addTally, copyTally, type Tally } from './tally.js';
-
-/** Written by all: nothing that they do waits for anything. */
-const writer = new ByteWriter();
 
 /**
  * The sum of all panes from an index on: what a window has left behind is taken away when the window is asked for, and has
@@ -133,11 +130,9 @@ export class Panes {
   }
 
   /** All of it as bytes: each start as what it is after the one before it, the panes, then revisions above 0. */
-  store(): Uint8Array {
+  writeTo(writer: ByteWriter): ByteWriter {
     for (const tally of this.#loose) this.#packed.push(tally);
     this.#loose.length = 0;
-    // Whoever wrote before may have been broken off.
-    writer.clear();
     this.#packed.writeTo(writer);
     let before = 0;
     for (const start of this.#starts) {
@@ -148,7 +143,7 @@ export class Panes {
       const [size, end] = key.split(':').map(Number) as [number, number];
       writer.uint(size).uint(end).uint(revision);
     }
-    return writer.take();
+    return writer;
   }
 
   /** Revisions above 0: size in panes, end in panes, revision. */

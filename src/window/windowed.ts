@@ -99,7 +99,10 @@ export function windowed(spec: WindowedSpec): Behaviour {
     sends: spec.sends,
     state: () => ({ panes: new Panes(paneMs), late: new Set() }),
     store: {
-      encode: ({ panes, late }) => (late.size === 0 ? panes.store() : [panes.store(), [...late]]),
+      encode({ panes, late }, writer) {
+        panes.writeTo(writer);
+        return late.size === 0 ? writer : [writer.take(), [...late]];
+      },
       decode(stored) {
         const [panes, late] =
           stored instanceof Uint8Array ? [stored, []] : (stored as [Uint8Array, number[]]);

@@ -1,6 +1,7 @@
 // Hunts: a window's sum that drifts from its panes; a late correction that leaves a trace; a quantile off by more than it says.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { ByteWriter } from '../../../src/core/bytes.js';
 import { Panes } from '../../../src/window/panes.js';
 import { mergeSketch, quantile, SKETCH_ACCURACY, sketchOf, type Sketch } from '../../../src/window/sketch.js';
 import { addTally, copyTally, isZeroTally, TallyShape, type Tally } from '../../../src/window/tally.js';
@@ -126,7 +127,7 @@ describe('Panes', () => {
         let endMs = 0;
         for (const what of steps) {
           if (what === 'store') {
-            panes = Panes.from(structuredClone(panes.store()), PANE);
+            panes = Panes.from(structuredClone(panes.writeTo(new ByteWriter()).take()), PANE);
           } else if ('add' in what) {
             const startMs = what.pane * PANE;
             panes.add(startMs, what.add);
@@ -194,7 +195,7 @@ describe('Panes', () => {
     let panes = new Panes(PANE);
     expect([1, 2, 3].map(() => panes.revise(PANE, 2 * PANE))).toEqual([1, 2, 3]);
     expect(panes.revise(3 * PANE, 2 * PANE)).toBe(1);
-    panes = Panes.from(structuredClone(panes.store()), PANE);
+    panes = Panes.from(structuredClone(panes.writeTo(new ByteWriter()).take()), PANE);
     expect(panes.revise(PANE, 2 * PANE)).toBe(4);
     panes.prune(3 * PANE);
     expect(panes.revisions()).toEqual([]);
