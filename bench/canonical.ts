@@ -22,6 +22,7 @@ import { RowDigest } from './row-digest.js';
 import type { Market } from './market.js';
 import { openStack, type Stack } from './stack.js';
 import { produceAll } from './producer-process.js';
+import { RecordedWorkload } from './recorded-workload.js';
 import { RemoteProducer } from './remote-producer.js';
 
 export interface CanonicalSize {
@@ -90,9 +91,9 @@ export async function runEndToEnd(
   try {
     const node = await stack.newNode();
     await node.start();
-    const producer = await RemoteProducer.open(stack.target, market);
+    const producer = await RemoteProducer.open(stack.target, market, size);
     const run = new EngineRun(stack, node, size.events);
-    await run.finish(producer.produce(size));
+    await run.finish(producer.produce());
     return { timing: run.timing(), result: await resultOf(stack, run, onRow) };
   } finally {
     await stack.close();
@@ -106,8 +107,10 @@ export async function runAlone(
 ): Promise<{ alone: Alone; result: Result }> {
   const stack = await openStack(market);
   try {
+    const workload = new RecordedWorkload({ ...size, cover: market.config.cover });
+    const producer = stack.newProducer();
     const startedMs = systemClock.monotonic();
-    const producer = await produce(stack, size);
+    await produceAll(producer, workload);
     const producing = (systemClock.monotonic() - startedMs) / 1000;
     const raw = await drain(stack, (message) => message.payload.byteLength);
     const none = await drain(stack, ({ subject, payload }) =>
@@ -140,7 +143,7 @@ export async function runAlone(
 /** Sends the whole workload. Resolves when the stream has it. */
 export async function produce(stack: Stack, size: CanonicalSize): Promise<Producer> {
   const producer = stack.newProducer();
-  await produceAll(producer, size, stack.market.config.cover);
+  await produceAll(producer, new RecordedWorkload({ ...size, cover: stack.market.config.cover }));
   return producer;
 }
 

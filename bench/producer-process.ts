@@ -10,7 +10,7 @@ import { NatsLog } from '../src/log/nats/nats-log.js';
 import { Subjects } from '../src/log/subjects.js';
 import type { CanonicalSize } from './canonical.js';
 import { canonicalMarket } from './market.js';
-import { CanonicalWorkload } from './workload.js';
+import { RecordedWorkload } from './recorded-workload.js';
 
 export type Order =
   | {
@@ -19,7 +19,8 @@ export type Order =
       readonly partitions: number;
       readonly windowsMs: readonly number[];
     }
-  | { readonly order: 'produce'; readonly size: CanonicalSize }
+  | { readonly order: 'prepare'; readonly size: CanonicalSize }
+  | { readonly order: 'produce' }
   | { readonly order: 'advance'; readonly watermarkMs: number }
   | { readonly order: 'end'; readonly watermarkMs: number };
 
@@ -28,12 +29,8 @@ export type Answer =
   { readonly latestMs: number; readonly cpuSeconds: number } | { readonly failure: string };
 
 /** Sends the whole workload. Resolves when the stream has it. */
-export async function produceAll(
-  producer: Producer,
-  size: CanonicalSize,
-  cover: readonly string[],
-): Promise<void> {
-  for await (const pings of new CanonicalWorkload({ ...size, cover })) {
+export async function produceAll(producer: Producer, workload: RecordedWorkload): Promise<void> {
+  for (const pings of workload.ticks()) {
     for (const ping of pings) producer.offer(ping);
     if (producer.full) await producer.flush();
   }
@@ -42,11 +39,25 @@ export async function produceAll(
 
 let producer: Producer | undefined;
 let cover: readonly string[] = [];
+let workload: RecordedWorkload | undefined;
+
+/** Processor seconds until it was ready. */
+let usedBefore = 0;
+
+function cpuSeconds(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6;
+}
 
 async function obey(order: Order): Promise<void> {
   if (order.order === 'advance') return producer!.advanceTo(order.watermarkMs);
   if (order.order === 'end') return producer!.end(order.watermarkMs);
-  if (order.order === 'produce') return produceAll(producer!, order.size, cover);
+  if (order.order === 'prepare') {
+    workload = new RecordedWorkload({ ...order.size, cover });
+    usedBefore = cpuSeconds();
+    return;
+  }
+  if (order.order === 'produce') return produceAll(producer!, workload!);
   const { target, partitions, windowsMs } = order;
   const { config, registry } = canonicalMarket({ partitions, windowsMs });
   const subjects = new Subjects(config.name);
@@ -68,8 +79,7 @@ async function obey(order: Order): Promise<void> {
 async function answer(order: Order): Promise<Answer> {
   try {
     await obey(order);
-    const { user, system } = process.cpuUsage();
-    return { latestMs: producer!.latestMs ?? 0, cpuSeconds: (user + system) / 1e6 };
+    return { latestMs: producer!.latestMs ?? 0, cpuSeconds: cpuSeconds() - usedBefore };
   } catch (error) {
     return { failure: error instanceof Error ? (error.stack ?? error.message) : String(error) };
   }

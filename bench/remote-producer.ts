@@ -11,22 +11,23 @@ export class RemoteProducer {
   readonly #child: ChildProcess;
   readonly #gone: Promise<never>;
   #latestMs = 0;
-  /** Processor seconds that its process has used, its start included. */
+  /** Processor seconds that its process has used since it was ready. */
   cpuSeconds = 0;
 
-  /** Resolves when it is connected, and has sent nothing yet. */
-  static async open(target: NatsTarget, market: Market): Promise<RemoteProducer> {
+  /** Resolves when it is connected, has the workload, and has sent nothing yet. */
+  static async open(target: NatsTarget, market: Market, size: CanonicalSize): Promise<RemoteProducer> {
     const { partitions, windowsMs } = market.config;
     const producer = new RemoteProducer();
     const { url, user, password } = target;
     const access = user === undefined || password === undefined ? {} : { user, password };
     await producer.#ask({ order: 'connect', target: { url, ...access }, partitions, windowsMs });
+    await producer.#ask({ order: 'prepare', size });
     return producer;
   }
 
   /** Sends the whole workload. Resolves when the stream has it. */
-  async produce(size: CanonicalSize): Promise<this> {
-    await this.#ask({ order: 'produce', size });
+  async produce(): Promise<this> {
+    await this.#ask({ order: 'produce' });
     return this;
   }
 

@@ -51,9 +51,9 @@ export async function runProcesses(
     );
 
     const stats = { events: 0, batches: 0, batchBytes: 0 };
-    const producer = await RemoteProducer.open(stack.target, market);
+    const producer = await RemoteProducer.open(stack.target, market, size);
     const run = new EngineRun(stack, { stats, finished: failed }, size.events);
-    await run.finish(producer.produce(size));
+    await run.finish(producer.produce());
     const after = await Promise.all(workers.map((worker) => worker.look()));
     const nodes = after.map((look, i) => {
       const movedBefore = moved(before[i]!);

@@ -40,9 +40,9 @@ export const map: Peer = {
   async run(size) {
     const stack = await openStack(canonicalMarket({}));
     try {
-      const producer = await RemoteProducer.open(stack.target, stack.market);
+      const producer = await RemoteProducer.open(stack.target, stack.market, size);
       const startedMs = systemClock.monotonic();
-      await Promise.race([Promise.all([produceToEnd(producer, size), countAll(stack)]), stack.failed]);
+      await Promise.race([Promise.all([produceToEnd(producer), countAll(stack)]), stack.failed]);
       const seconds = (systemClock.monotonic() - startedMs) / 1000;
       return { events: size.events, seconds, rows: await rowsOf(stack) };
     } finally {
@@ -51,8 +51,8 @@ export const map: Peer = {
   },
 };
 
-async function produceToEnd(producer: RemoteProducer, size: CanonicalSize): Promise<void> {
-  await producer.produce(size);
+async function produceToEnd(producer: RemoteProducer): Promise<void> {
+  await producer.produce();
   await producer.end(minuteOf(producer.latestMs) + MINUTE_MS);
 }
 

@@ -77,8 +77,15 @@ export class Turn {
     const sinceMs = clock.monotonic() - pipeline.startedAtMs;
     const due = sinceMs >= this.#commitEveryMs(owned, closing) || partitions.releasing;
     if (closing) worked = true;
-    if ((!worked || due) && commits.start()) worked = true;
+    // Nobody waits for states that a replay has changed: more of it may come, and change them again.
+    const idle = !worked && (live || owned.some((one) => this.#isWaitedFor(one)));
+    if ((idle || due) && commits.start()) worked = true;
     return worked;
+  }
+
+  /** Others wait for the partition's next commit, or it takes nothing before that. */
+  #isWaitedFor({ partition, uncommittedEvents }: OwnedPartition): boolean {
+    return partition.hasNews || uncommittedEvents >= this.#options.limits.uncommittedEventsMax;
   }
 
   /**

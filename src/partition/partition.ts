@@ -174,6 +174,11 @@ export class Partition {
     const { due, limits, closed } = this.#facts;
     return due.some((isDue, stage) => isDue && limits[stage]! - closed[stage]! > paneMs);
   }
+  /** Somebody waits for the next commit: another partition, or the world. Otherwise it only changes states. */
+  get hasNews(): boolean {
+    const { facts, effects } = this.#step;
+    return facts.marksMoved || effects.leaves || effects.tells;
+  }
   /** Actors that are not called, for their calls had failed one after the other. */
   get quarantined(): Iterable<QuarantinedActor> {
     return this.#quarantined.values();

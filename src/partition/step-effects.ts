@@ -54,6 +54,11 @@ export class StepEffects implements Effects {
     return this.rows.count > 0 || this.#sides.length > 0 || this.shown.count > 0;
   }
 
+  /** Messages wait to leave. */
+  get leaves(): boolean {
+    return this.mail.some(({ size }) => size > 0);
+  }
+
   /** Messages wait for actors here. */
   get waits(): boolean {
     return this.local.some(({ size }) => size > 0);

@@ -1,5 +1,6 @@
 /** Hunts: a workload that hangs on the machine, the clock or the size, or holds events that no checker would pass. */
 import { describe, expect, it } from 'vitest';
+import { RecordedWorkload } from '../../bench/recorded-workload.js';
 import { CanonicalWorkload, pingsOf, START_MS } from '../../bench/workload.js';
 import { Cover } from '../../src/core/geohash.js';
 import { EventChecker } from '../../src/ingest/check.js';
@@ -49,5 +50,12 @@ describe('canonical workload', () => {
     expect(new Set(pings.map(({ status }) => status))).toEqual(
       new Set(['open', 'enroute', 'ontrip', 'offline']),
     );
+  });
+});
+
+describe('recorded workload', () => {
+  it('gives the same events as it was made from, tick by tick', () => {
+    const options = { ...OPTIONS, events: 5_000 };
+    expect([...new RecordedWorkload(options).ticks()]).toEqual([...new CanonicalWorkload(options).ticks()]);
   });
 });
