@@ -48,7 +48,7 @@ export const DEFAULT_LIMITS: NodeLimits = {
   turnTimersMs: 30,
   residentActorsMax: 1_000_000,
   idleSteps: 10_000,
-  pendingSnapshotActorsMax: 2_000_000,
+  pendingSnapshotActorsMax: 4_000_000,
   snapshotEveryMs: 5_000,
   commitEveryMs: 500,
   closingCommitEveryMs: 50,
