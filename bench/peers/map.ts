@@ -7,7 +7,6 @@ import { systemClock } from '../../src/core/clock.js';
 import { Wakeup } from '../../src/core/wakeup.js';
 import { readToEnd, type LogReader } from '../../src/log/log.js';
 import { decodeEventFrame } from '../../src/partition/frame.js';
-import type { CanonicalSize } from '../canonical.js';
 import { canonicalMarket } from '../market.js';
 import { RemoteProducer } from '../remote-producer.js';
 import { openStack, type Stack } from '../stack.js';

@@ -159,18 +159,11 @@ function readValues(kind: number, reader: ByteReader, count: number): Field {
 }
 
 function kindOf(values: readonly unknown[], depth: number): number {
-  switch (values.length === 0 ? 'undefined' : typeof values[0]) {
-    case 'object':
-      return depth < DEPTH_MAX && values.every(isPlain) ? RECORDS : PACKED;
-    case 'number':
-      return kindOfNumbers(values);
-    case 'string':
-      return kindOfTexts(values);
-    case 'boolean':
-      return values.every((value) => value === values[0]) ? SAME : PACKED;
-    default:
-      return PACKED;
-  }
+  const type = values.length === 0 ? undefined : typeof values[0];
+  if (type === 'number') return kindOfNumbers(values);
+  if (type === 'string') return kindOfTexts(values);
+  if (type === 'object') return depth < DEPTH_MAX && values.every(isPlain) ? RECORDS : PACKED;
+  return type === 'boolean' && values.every((value) => value === values[0]) ? SAME : PACKED;
 }
 
 function kindOfNumbers(values: readonly unknown[]): number {

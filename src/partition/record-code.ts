@@ -11,11 +11,11 @@ export interface RecordCode {
   /** The names in JSON. */
   readonly json: string;
   /** Whether an object has these names, in this order, and no others. */
-  fits(record: Plain): boolean;
+  readonly fits: (record: Plain) => boolean;
   /** Puts the value of each field behind those of others. */
-  put(fields: readonly unknown[][], record: Plain): void;
+  readonly put: (fields: readonly unknown[][], record: Plain) => void;
   /** An object of the values at one place of each field. */
-  make(fields: readonly ArrayLike<unknown>[], index: number): Plain;
+  readonly make: (fields: readonly ArrayLike<unknown>[], index: number) => Plain;
 }
 
 /** So many kinds of objects have code of their own; whatever else comes costs more. */
@@ -32,7 +32,8 @@ export function codeOf(names: readonly string[]): RecordCode {
 export function codeFrom(json: string): RecordCode {
   let code = known.get(json);
   if (code === undefined) {
-    const names = JSON.parse(json) as string[];
+    const names: unknown = JSON.parse(json);
+    if (!isNames(names)) throw new RangeError(`${json} are no names of fields`);
     const compiles = known.size < KNOWN_MAX && !names.includes('__proto__');
     code = compiles ? compiled(names, json) : interpreted(names, json);
     if (compiles) known.set(json, code);
@@ -84,4 +85,8 @@ function fitting(names: readonly string[]): (record: Plain) => boolean {
 function program(...parts: string[]): unknown {
   // eslint-disable-next-line @typescript-eslint/no-implied-eval
   return new Function(...parts);
+}
+
+function isNames(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((name) => typeof name === 'string');
 }

@@ -46,6 +46,37 @@ describe('bytes', () => {
     );
   });
 
+  it('lists come back as they were written, and what stands behind them', () => {
+    const integers = fc.array(fc.oneof(fc.integer(), fc.integer({ min: -(2 ** 51), max: 2 ** 51 })));
+    const naturals = fc.array(fc.oneof(fc.nat(300), fc.nat(2 ** 31 - 1)));
+    const numbers = fc.array(fc.double({ noNaN: true }).map((value) => value + 0));
+    const texts = fc.array(fc.oneof(fc.string(), fc.string({ unit: 'binary' })));
+    fc.assert(
+      fc.property(integers, naturals, numbers, texts, (some, others, doubles, words) => {
+        const mixed = [...others, ...words];
+        const writer = new ByteWriter();
+        writer.ints(some).uints(others).differences(some).floats(doubles).joined(words);
+        writer.numbers(Float64Array.from(doubles), 0, doubles.length).uintsAndTexts(mixed, 0, mixed.length);
+        const reader = new ByteReader(writer.text('behind').take());
+        expect(reader.ints(some.length)).toEqual(some);
+        expect([...reader.uints(others.length)]).toEqual(others);
+        expect([...reader.differences(some.length)]).toEqual(some);
+        expect([...reader.floats(doubles.length)]).toEqual(doubles);
+        expect(reader.text()).toBe(words.join(''));
+        for (const value of doubles) expect(reader.number()).toBe(value);
+        for (const value of others) expect(reader.uint()).toBe(value);
+        for (const word of words) expect(reader.text()).toBe(word);
+        expect(reader.text()).toBe('behind');
+      }),
+    );
+  });
+
+  it('no memory is taken for lists that the bytes cannot hold', () => {
+    const reader = (): ByteReader => new ByteReader(new Uint8Array([1, 2, 3]));
+    for (const read of ['ints', 'uints', 'differences', 'floats'] as const)
+      expect(() => reader()[read](2 ** 40)).toThrow(RangeError);
+  });
+
   it('what was taken stays as it is when more is written, and what failed leaves nothing behind', () => {
     const writer = new ByteWriter();
     const first = writer.text('first').take();

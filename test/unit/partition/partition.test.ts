@@ -7,6 +7,7 @@ import {
   type ActorEvent,
   type Behaviour,
 } from '../../../src/actor/behaviour.js';
+import { FeatureVector } from '../../../src/actor/row.js';
 import { partitionOf } from '../../../src/core/hash.js';
 import { actorId } from '../../../src/core/ids.js';
 import { Driven, MINUTE } from './driven.js';
@@ -579,5 +580,89 @@ describe('Partition: P7', () => {
       }),
       { numRuns: 80 },
     );
+  });
+});
+
+describe('Partition: rows and timers that come in turn', () => {
+  /** Emits a row for each of its pings, the same vector each time, and fails when it is told to. */
+  const features = new FeatureVector(['n', 'half']);
+  const emitter = defineActor<object>({
+    type: 'emitter',
+    sends: [],
+    state: () => ({}),
+    events: {
+      say: {
+        key: 'key',
+        handle(_state, event, ctx) {
+          const n = event['n'] as number;
+          features.values[0] = n;
+          features.values[1] = n / 2;
+          const place = { level: 'cell', key: ctx.key, window: '1m', start: 0, end: MINUTE, rev: 0 };
+          ctx.emit({ ...place, features });
+          ctx.emit({ ...place, features: features.toObject() });
+          features.values.fill(-1);
+          if (event['bad'] === true) throw new Error('told to');
+        },
+      },
+    },
+  });
+  const say = (n: number, bad = false): ActorEvent => ({ type: 'say', key: 'k', ts: n, n, bad });
+
+  it('a row of a vector is the row of the same object, as it was when it was emitted, also while calls are held', async () => {
+    const driven = new Driven([emitter]);
+    await driven.step([say(1), say(2)], 10);
+    await driven.step([say(3), say(4, true), say(5)], 20);
+    expect(driven.partition.careful).toBe(true);
+    expect(driven.rows.map((row) => row.features)).toEqual(
+      [1, 1, 2, 2, 3, 3, 5, 5].map((n) => ({ n, half: n / 2 })),
+    );
+  });
+
+  it('an actor whose timer sets itself again is closed up to where its stage may, before others; none is forgotten', async () => {
+    const order: string[] = [];
+    const ticker = defineActor<object>({
+      type: 'ticker',
+      sends: [],
+      state: () => ({}),
+      events: { begin: { key: 'key', handle: (_state, _event, ctx) => ctx.schedule('tick', MINUTE) } },
+      timers: {
+        tick(_state, ctx, atMs) {
+          order.push(`${ctx.key} ${atMs / MINUTE}`);
+          ctx.schedule('tick', atMs + MINUTE);
+        },
+      },
+    });
+    const driven = new Driven([ticker]);
+    const begin = (key: string): ActorEvent => ({ type: 'begin', key, ts: 1 });
+    await driven.step([begin('a'), begin('b')], 3 * MINUTE);
+    expect(order).toEqual(['a 1', 'a 2', 'a 3', 'b 1', 'b 2', 'b 3']);
+    expect(driven.partition.closedMs).toEqual([3 * MINUTE]);
+    // More than fire in turn: the rest does too, and the stage is closed only then.
+    order.length = 0;
+    await driven.step([], 500 * MINUTE);
+    expect(order.filter((one) => one.startsWith('a')).length).toBe(497);
+    expect(new Set(order).size).toBe(2 * 497);
+    expect(driven.partition.closedMs).toEqual([500 * MINUTE]);
+    // A bite of timers leaves the rest due, and nothing closed beyond it.
+    const bitten = new Driven([ticker], { timersMax: 1 });
+    await bitten.step([begin('a')], 500 * MINUTE);
+    expect(bitten.partition.moreDue).toBe(true);
+    expect(bitten.partition.closedMs[0]).toBeLessThan(500 * MINUTE);
+    while (bitten.partition.moreDue) await bitten.step([], 500 * MINUTE);
+    expect(bitten.partition.closedMs).toEqual([500 * MINUTE]);
+    expect(bitten.partition.look(actorId('ticker', 'a'))!.timers).toEqual({ tick: 501 * MINUTE });
+  });
+
+  it('somebody waits for a commit that tells others or the world, and nobody for one that only changes states', async () => {
+    const driven = new Driven(BOTH, { partitions: 4 });
+    const [key] = keysOf('counter', 0, 4, 1);
+    driven.accept([tick(key!, 10)], 20);
+    expect(driven.partition.hasNews).toBe(false);
+    await driven.commit();
+    driven.accept([], MINUTE);
+    driven.partition.advance(0);
+    expect(driven.partition.hasNews).toBe(true);
+    await driven.commit();
+    expect(driven.partition.hasNews).toBe(false);
   });
 });

@@ -1,5 +1,6 @@
 // Hunts: something left of a call that failed: a state half changed, an effect, a timer lost; a failure that harms others.
 import fc from 'fast-check';
+import { FeatureVector } from '../../../src/actor/row.js';
 import { describe, expect, it } from 'vitest';
 import { defineActor, type ActorContext, type Behaviour } from '../../../src/actor/behaviour.js';
 import { VirtualClock } from '../../../src/core/clock.js';
@@ -127,6 +128,15 @@ describe('Poison: what goes wrong at its edges', () => {
     [
       'a row with a value that is none',
       (ctx) => ctx.emit({ ...row, features: { mean: 0 / 0 } }),
+      /"mean" is NaN/,
+    ],
+    [
+      'a row of a vector with a value that is none',
+      (ctx) => {
+        const features = new FeatureVector(['n', 'mean']);
+        features.values[1] = 0 / 0;
+        ctx.emit({ ...row, features });
+      },
       /"mean" is NaN/,
     ],
     [
