@@ -39,6 +39,8 @@ interface Lane {
 }
 
 const FRAMES_PER_FLUSH = 1;
+/** The first flush comes after so many events of a partition, so that others have something to do; then ever more are gathered. */
+const FIRST_EVENTS = 512;
 
 export class Producer {
   readonly #options: ProducerOptions;
@@ -49,6 +51,9 @@ export class Producer {
   #sending = false;
   #fenced = false;
   #buffered = 0;
+  /** Events of a partition that are gathered for a flush, and the most that ever are. */
+  #gathered: number;
+  readonly #gatheredMax: number;
   #latestMs = Number.NEGATIVE_INFINITY;
   #packedWatermarkMs = 0;
   #known = false;
@@ -57,7 +62,9 @@ export class Producer {
 
   constructor(options: ProducerOptions) {
     this.#options = options;
-    const { log, clock, subjects, gauge } = options;
+    const { log, clock, subjects, gauge, framesPerFlush = FRAMES_PER_FLUSH, frameEvents } = options;
+    this.#gatheredMax = framesPerFlush * frameEvents;
+    this.#gathered = Math.min(FIRST_EVENTS, this.#gatheredMax);
     this.#unsent = new Unsent(log, clock, async () => (await this.#session?.isOurs()) !== true);
     this.#pressure = gauge === undefined ? undefined : new BackPressure({ gauge, subjects, clock });
     this.#lanes = Array.from({ length: options.partitions }, () => ({
@@ -188,10 +195,9 @@ export class Producer {
     this.#put(partitionOf(`refused/${event.claimed}`, this.#options.partitions), event);
   }
 
-  /** True when there is enough for a full frame to every partition: time to `flush`. */
+  /** True when there is enough for a full frame to every partition, at the beginning less: time to `flush`. */
   get full(): boolean {
-    const { framesPerFlush = FRAMES_PER_FLUSH, frameEvents, partitions } = this.#options;
-    return this.#buffered >= framesPerFlush * frameEvents * partitions;
+    return this.#buffered >= this.#gathered * this.#options.partitions;
   }
 
   /**
@@ -244,6 +250,7 @@ export class Producer {
       lane.lots = [];
     }
     this.#packedWatermarkMs = watermarkMs;
+    if (this.full) this.#gathered = Math.min(2 * this.#gathered, this.#gatheredMax);
     this.#buffered = 0;
   }
 

@@ -16,7 +16,7 @@ import { apiFailureOf } from './api-error.js';
 import { madeAsNeeded } from './made-as-needed.js';
 
 /** Version of everything written to the streams. */
-export const STREAM_FORMAT = 1;
+export const STREAM_FORMAT = 2;
 
 /** What may change from one start to the next. What is left out stays as it is; a new stream then has no limit. */
 export interface StreamSettings {

@@ -280,6 +280,18 @@ describe('a flush', () => {
     expect(last).toMatchObject({ partition: partitionOfRider('r-1'), seq: 1, watermarkMs: NOW + 4_000 });
   });
 
+  it('is due soon at first, and then after ever more events, up to a full frame for each partition', async () => {
+    const producer = newProducer(new MemoryLog(), { partitions: 2, frameEvents: 2_000 });
+    const gathered: number[] = [];
+    for (let flush = 0; flush < 4; flush++) {
+      let events = 0;
+      while (!producer.full) producer.offer(opened(`r-${events++}`, NOW));
+      gathered.push(events);
+      await producer.flush();
+    }
+    expect(gathered).toEqual([1_024, 2_048, 4_000, 4_000]);
+  });
+
   it('promises nothing before everything older has been said: only the last frame has the new watermark', async () => {
     const log = new MemoryLog({ payloadBytesMax: 400 });
     const producer = newProducer(log, { partitions: 1 });
