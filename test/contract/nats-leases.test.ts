@@ -7,7 +7,7 @@ import type { JetStreamManager } from '@nats-io/jetstream';
 import { nanos, type NatsConnection } from 'nats';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/core/clock.js';
-import { connectNats } from '../../src/log/nats/connect.js';
+import { connectNats, STREAM_FORMAT } from '../../src/log/nats/connect.js';
 import { bucketStream, bucketSubject, ensureLeases } from '../../src/log/nats/lease-bucket.js';
 import { NatsLeases } from '../../src/log/nats/nats-leases.js';
 import { locateNatsServer, WAYS } from '../../src/log/nats/server/locate.js';
@@ -173,12 +173,12 @@ describe('ensureLeases', () => {
   it.each([
     ['GS_STREAM_CONFIG', {}],
     ['GS_DATA_NEWER', { metadata: { 'groundswell.format': '99' } }],
-    ['GS_NATS_OLD', { metadata: { 'groundswell.format': '1' } }],
-    ['GS_NATS_OLD', { metadata: { 'groundswell.format': '1' }, allow_msg_ttl: true }],
+    ['GS_NATS_OLD', { metadata: { 'groundswell.format': String(STREAM_FORMAT) } }],
+    ['GS_NATS_OLD', { metadata: { 'groundswell.format': String(STREAM_FORMAT) }, allow_msg_ttl: true }],
     [
       'GS_STREAM_CONFIG',
       {
-        metadata: { 'groundswell.format': '1' },
+        metadata: { 'groundswell.format': String(STREAM_FORMAT) },
         allow_msg_ttl: true,
         subject_delete_marker_ttl: nanos(1_000),
         allow_rollup_hdrs: true,

@@ -10,7 +10,13 @@ import { nanos, type NatsConnection } from 'nats';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/core/clock.js';
 import { GroundswellError } from '../../src/core/errors.js';
-import { connectNats, ensureStreams, streamSizes, type NatsTarget } from '../../src/log/nats/connect.js';
+import {
+  connectNats,
+  ensureStreams,
+  STREAM_FORMAT,
+  streamSizes,
+  type NatsTarget,
+} from '../../src/log/nats/connect.js';
 import { createConsumer } from '../../src/log/nats/consumer-api.js';
 import { NatsLog } from '../../src/log/nats/nats-log.js';
 import { PullRequest } from '../../src/log/nats/pull-request.js';
@@ -348,7 +354,7 @@ describe('ensureStreams', () => {
 
   it('P2 refuses a stream that would store a batch piecemeal with GS_NATS_OLD', async () => {
     const subjects = freshRegion();
-    const metadata = { 'groundswell.partitions': '4', 'groundswell.format': '1' };
+    const metadata = { 'groundswell.partitions': '4', 'groundswell.format': String(STREAM_FORMAT) };
     const { engineStream: name, engineSubjects } = subjects;
     await jsm.streams.add({ name, subjects: [engineSubjects], metadata });
     const error = await refusalOf(ensureStreams(jsm, subjects, 4));
@@ -412,7 +418,10 @@ describe('ensureStreams: what may change', () => {
     expect(error.code).toBe('GS_STREAM_CONFIG');
     const { max_age, metadata } = await configOf(subjects.aggregateStream);
     expect(max_age).toBe(nanos(DAY_MS));
-    expect(metadata).toMatchObject({ 'groundswell.partitions': '4', 'groundswell.format': '1' });
+    expect(metadata).toMatchObject({
+      'groundswell.partitions': '4',
+      'groundswell.format': String(STREAM_FORMAT),
+    });
     const sly = { metadata: { 'groundswell.partitions': '8' } };
     await ensureStreams(jsm, subjects, 4, sly);
     expect((await configOf(subjects.engineStream)).metadata).toMatchObject({ 'groundswell.partitions': '4' });
