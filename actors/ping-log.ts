@@ -27,6 +27,8 @@ const CODES = 8;
 type Codes = (number | string)[];
 /** They get room for a few more at a time: an array that grows by itself takes twice what it holds. */
 const MORE_CODES = 6;
+/** Few codes are left of a list when they are a fourth of it, or less. */
+const FEW_LEFT = 4;
 
 export class PingLog {
   /** The last ping that was taken out. */
@@ -133,6 +135,12 @@ export class PingLog {
     codes[this.#from] = MOVED + STATUSES.indexOf(cursor.status);
     codes[this.#from + 1] = cursor.cell;
     this.#firstMs = cursor.ts;
+    const left = this.#used - this.#from;
+    if (left * FEW_LEFT > codes.length) return;
+    // Little is left of it, most often at a minute's end: the room is given back.
+    this.#codes = codes.slice(this.#from, this.#used);
+    this.#from = 0;
+    this.#used = left;
   }
 
   #took(ts: number, status: Status, cell: string): void {

@@ -21,10 +21,12 @@ export interface NodeLimits {
   /** At least so long between two snapshot transactions, ms. */
   readonly snapshotEveryMs: number;
   /**
-   * While a replay is attached, commits are at least so far apart, ms: what is gathered costs less. Live it is less, the less
+   * Commits are so far apart at most, ms, while a node is behind on live input: what is gathered costs less. It is less, the less
    * the node is behind; when it is not, a commit follows as soon as the last one is acknowledged.
    */
   readonly commitEveryMs: number;
+  /** The same while a replay is attached, however far behind the node is, ms; what others wait for goes out sooner. */
+  readonly replayCommitEveryMs: number;
   /** While a minute closes, commits are at least so far apart, ms: cells are told by many, a little each time. */
   readonly closingCommitEveryMs: number;
   /** Input messages that were not taken yet: with more of them, the node begins to be behind. */
@@ -48,9 +50,10 @@ export const DEFAULT_LIMITS: NodeLimits = {
   turnTimersMs: 30,
   residentActorsMax: 1_000_000,
   idleSteps: 10_000,
-  pendingSnapshotActorsMax: 4_000_000,
+  pendingSnapshotActorsMax: 2_000_000,
   snapshotEveryMs: 5_000,
-  commitEveryMs: 500,
+  commitEveryMs: 200,
+  replayCommitEveryMs: 500,
   closingCommitEveryMs: 50,
   behindMessages: 64,
   commitAttemptsMax: 30,

@@ -26,18 +26,12 @@ export interface SnapshotterOptions {
   /** Changed actors that may wait to be written, those being written included. */
   readonly pendingActorsMax: number;
   readonly clock: Clock;
-  /**
-   * At least so long between two transactions, and three times as long as the last one took, unless much waits: an actor that
-   * changes often is written once.
-   */
+  /** At least so long between two transactions, unless too much waits: an actor that changes often is written once. */
   readonly pauseMs: number;
   readonly observer?: Pick<NodeObserver, 'snapshotWritten'>;
   /** Called when a write is done, or failed. */
   onProgress(): void;
 }
-
-/** Of the time, writing takes so much at most, as long as changes may gather. */
-const WRITE_SHARE = 0.25;
 
 export class Snapshotter {
   readonly #options: SnapshotterOptions;
@@ -117,9 +111,7 @@ export class Snapshotter {
 
   #start(): void {
     if (this.#writing !== undefined || this.#pending.size === 0 || this.failure !== undefined) return;
-    // At half of what may wait, so that there is room for what comes while it is written.
-    const crowded = this.#pendingActors >= this.#options.pendingActorsMax / 2;
-    if (this.#endPause !== undefined && !crowded && !this.#flushing) return;
+    if (this.#endPause !== undefined && !this.full && !this.#flushing) return;
     const updates = [...this.#pending].map(([partition, { journalSeq, control, commits }]) => ({
       partition,
       journalSeq,
@@ -137,9 +129,9 @@ export class Snapshotter {
         for (const { partition, commit } of updates) this.#writtenCommit.set(partition, commit);
         this.#writing = undefined;
         this.#writingActors = 0;
-        const tookMs = this.#options.clock.monotonic() - startedMs;
-        this.#options.observer?.snapshotWritten({ actors, seconds: tookMs / 1000 });
-        this.#pause(tookMs);
+        const seconds = (this.#options.clock.monotonic() - startedMs) / 1000;
+        this.#options.observer?.snapshotWritten({ actors, seconds });
+        this.#pause();
         this.#start();
         this.#options.onProgress();
       },
@@ -151,10 +143,10 @@ export class Snapshotter {
     );
   }
 
-  #pause(tookMs: number): void {
+  #pause(): void {
     const { clock, pauseMs } = this.#options;
     if (pauseMs === 0 || this.#endPause !== undefined || this.#flushing) return;
-    this.#endPause = clock.after(Math.max(pauseMs, tookMs * (1 / WRITE_SHARE - 1)), () => {
+    this.#endPause = clock.after(pauseMs, () => {
       this.#endPause = undefined;
       this.#start();
     });

@@ -94,8 +94,8 @@ export class Turn {
    */
   #commitEveryMs(owned: readonly OwnedPartition[], closing: boolean): number {
     const { limits, pipeline } = this.#options;
-    const { commitEveryMs, closingCommitEveryMs, behindMessages } = limits;
-    if (!this.#live) return commitEveryMs;
+    const { commitEveryMs, replayCommitEveryMs, closingCommitEveryMs, behindMessages } = limits;
+    if (!this.#live) return replayCommitEveryMs;
     const behind = (lagOf(owned) / behindMessages - 1) / BEHIND_FULLY;
     const gatherMs = Math.max(commitEveryMs * behind, pipeline.makingMs / COMMIT_SHARE);
     return Math.min(commitEveryMs, closing ? Math.max(gatherMs, closingCommitEveryMs) : gatherMs);

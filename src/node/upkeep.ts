@@ -59,9 +59,11 @@ export class Upkeep {
     this.#looking = (this.#looking + 1) % Math.max(1, owned.all.size);
     let place = 0;
     for (const [id, { partition }] of owned.all) {
+      const snapshotCommit = snapshotter.writtenCommit(id);
+      partition.saved(snapshotCommit);
       if (place++ !== this.#looking && partition.resident <= residentMax) continue;
       partition.passivate({
-        snapshotCommit: snapshotter.writtenCommit(id),
+        snapshotCommit,
         idleSteps: limits.idleSteps,
         residentMax,
       });

@@ -216,7 +216,7 @@ export class ActorTable {
     maxLeaving?: number;
   }): void {
     const { untouchedSince, snapshotCommit, maxVisits, maxLeaving = Number.POSITIVE_INFINITY } = options;
-    this.#forgetSaved(snapshotCommit);
+    this.saved(snapshotCommit);
     let leaving = 0;
     for (let visits = 0; visits < maxVisits && leaving < maxLeaving; visits++) {
       this.#sweep ??= this.#all();
@@ -273,7 +273,8 @@ export class ActorTable {
     actor.seen = undefined;
   }
 
-  #forgetSaved(snapshotCommit: number): void {
+  /** The snapshot holds what was changed up to a commit: nothing of that is kept here any more. */
+  saved(snapshotCommit: number): void {
     if (snapshotCommit <= this.#savedCommit) return;
     this.#savedCommit = snapshotCommit;
     while (this.#unsavedCommits.length > 0 && this.#unsavedCommits[0]!.commit <= snapshotCommit)

@@ -290,6 +290,11 @@ export class Partition {
     this.#baseMoved = true;
   }
 
+  /** The snapshot holds what was changed up to a commit. */
+  saved(snapshotCommit: number): void {
+    this.#actors.saved(snapshotCommit);
+  }
+
   /** Lets idle actors go, and over the limit any that the snapshot already has (P5, P8). */
   passivate({
     snapshotCommit,

@@ -129,6 +129,7 @@ const circumstances = fc.record({
     idleSteps: fc.constantFrom(0, 3, 10_000),
     batchBytesMax: fc.constantFrom(1, 4_000, 16_777_216),
     commitEveryMs: fc.constantFrom(0, 200),
+    replayCommitEveryMs: fc.constantFrom(0, 200),
     snapshotEveryMs: fc.constantFrom(0, 1_000),
   }),
   deaths: fc.array(fc.constantFrom<Fault>('die-before', 'die-after'), { maxLength: 3 }),

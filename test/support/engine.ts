@@ -105,7 +105,7 @@ export class Engine {
         duplicateWindowMs: 15 * MINUTE,
       },
       // A commit with every turn, as many places to break as there can be.
-      limits: { commitEveryMs: 0, snapshotEveryMs: 0, ...options.limits },
+      limits: { commitEveryMs: 0, replayCommitEveryMs: 0, snapshotEveryMs: 0, ...options.limits },
       ...(options.membership === undefined ? {} : { membership: options.membership }),
       onRetry: (cause) => this.retries.push(cause),
     });
