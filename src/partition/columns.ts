@@ -64,8 +64,9 @@ const DEPTH_MAX = 3;
 const CHOICES_SHARE = 0.75;
 /** So few choices are made the texts that programs hold: whoever compares them compares addresses. */
 const NAMES_MAX = 16;
-/** So many are remembered; it costs more to find another. */
+/** So many are remembered, none longer than that; it costs more to find another. */
 const NAMES_KNOWN_MAX = 1_000;
+const NAME_CHARS_MAX = 40;
 /** How many decimals numbers may have to be written as integers. */
 const DECIMALS_TRIED = [5, 6] as const;
 /** A longer part of a text keeps the whole of it in memory. */
@@ -278,7 +279,7 @@ const names = new Map<unknown, unknown>();
 
 /** One text for all that are equal, the one that programs hold: comparing two of those is comparing where they are. */
 function named(value: unknown): unknown {
-  if (typeof value !== 'string') return value;
+  if (typeof value !== 'string' || value.length > NAME_CHARS_MAX) return value;
   const known = names.get(value);
   if (known !== undefined) return known;
   const name = Object.keys({ [value]: 0 })[0];
@@ -354,6 +355,7 @@ function readRecords(reader: ByteReader, count: number): RecordColumn {
       placeAt.push(counts[shape]!++);
     }
   }
+  if (shapeAt.length !== count) throw new RangeError(`runs of objects hold less than their ${count}`);
   const read = counts.map((ofShape) => readShape(reader, ofShape));
   return {
     at: (index) => read[shapeAt[index]!]!.at(placeAt[index]!),
