@@ -130,7 +130,6 @@ export function makePlan(seed: number, options: PlanOptions = {}): Plan {
       : undefined,
     limits: {
       commitEveryMs: dice.pick([0, 0, 50, 200]),
-      replayCommitEveryMs: dice.pick([0, 0, 50, 500]),
       closingCommitEveryMs: dice.pick([0, 50]),
       snapshotEveryMs: dice.pick([0, 100, 1_000, 5_000]),
       turnTimersMax: dice.pick([1, 7, 50, 2_000]),

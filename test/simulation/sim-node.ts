@@ -169,7 +169,8 @@ export class NodeHost {
         paneMs: MINUTE,
         duplicateWindowMs: 240 * MINUTE,
       },
-      limits: plan.limits,
+      // One pace for both: a replay is attached in most runs.
+      limits: { ...plan.limits, replayCommitEveryMs: plan.limits.commitEveryMs ?? 0 },
       ...(plan.bases === undefined
         ? {}
         : { bases: { ...plan.bases, objects: new SimObjects(this.connection!, server.objects) } }),
