@@ -3,10 +3,8 @@
  * then begins with an event: its object, its cell's text, all that a producer does with it; not with the world that it comes from.
  */
 import { geohash30, geohash30Text } from '../src/core/geohash.js';
-import type { DriverStatus } from '../src/ingest/event.js';
+import { DRIVER_STATUSES } from '../src/ingest/event.js';
 import { CanonicalWorkload, type Ping, type WorkloadOptions } from './workload.js';
-
-const STATUSES: readonly DriverStatus[] = ['open', 'enroute', 'ontrip', 'offline'];
 
 export class RecordedWorkload {
   readonly #ids: readonly string[];
@@ -37,7 +35,7 @@ export class RecordedWorkload {
         this.#lats[at] = lat;
         this.#lons[at] = lon;
         this.#hashes[at] = geohash30(lat, lon);
-        this.#statuses[at] = STATUSES.indexOf(status);
+        this.#statuses[at] = DRIVER_STATUSES.indexOf(status);
         at++;
       }
       this.#ends.push(at);
@@ -61,7 +59,7 @@ export class RecordedWorkload {
       lat: this.#lats[at]!,
       lon: this.#lons[at]!,
       ts: this.#times[at]!,
-      status: STATUSES[this.#statuses[at]!]!,
+      status: DRIVER_STATUSES[this.#statuses[at]!]!,
       cell: geohash30Text(this.#hashes[at]!),
     };
   }

@@ -59,16 +59,11 @@ interface Area {
   readonly cover: Cover;
 }
 
-export class CanonicalWorkload implements AsyncIterable<readonly Ping[]> {
+export class CanonicalWorkload {
   readonly #options: WorkloadOptions;
 
   constructor(options: WorkloadOptions) {
     this.#options = options;
-  }
-
-  async *[Symbol.asyncIterator](): AsyncGenerator<readonly Ping[]> {
-    // Yielding to whoever waits is the consumer's part: it awaits its flushes.
-    for (const tick of this.ticks()) yield await Promise.resolve(tick);
   }
 
   /** The events of each tick, in order of arrival; their times are out of order by less than a tick. */

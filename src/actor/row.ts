@@ -18,7 +18,7 @@ export type Features = Readonly<Record<string, number>>;
 
 /**
  * Values of a row by their place, for behaviours that make many: one is filled and emitted again and again, for a row is read
- * when it is emitted. It costs a third of what an object with names does.
+ * when it is emitted. No object need be made for each.
  *
  * @example
  * const features = new FeatureVector(['open_s', 'drivers']);

@@ -2,7 +2,7 @@
 import { FeatureVector, type RowDraft } from '../actor/row.js';
 import type { Resident } from './actor-record.js';
 import { expectRow } from './finite-values.js';
-import type { Mergeable } from './outbox.js';
+import type { Mergeable, OpenMessage } from './outbox.js';
 import type { SideOutput } from './output.js';
 import type { RowAbout } from './row-block.js';
 import type { Effects, StepEffects } from './step-effects.js';
@@ -12,22 +12,13 @@ type Merge = (receiver: Mergeable, into: unknown, from: unknown) => { readonly b
 export class CallEffects implements Effects {
   #held: ((into: StepEffects, merge: Merge) => void)[] = [];
 
-  say(
-    here: boolean,
-    place: number,
-    type: string,
-    key: string,
-    name: string,
-    atMs: number,
-    body: unknown,
-    receiver: Mergeable | undefined,
-  ): void {
+  say(here: boolean, place: number, message: OpenMessage, receiver: Mergeable | undefined): void {
     this.#held.push((effects, merge) => {
       const merging =
         receiver?.combine === undefined
           ? undefined
           : (into: unknown, from: unknown) => merge(receiver, into, from);
-      effects.outbox(here, place).putCarefully(type, key, name, atMs, body, merging);
+      effects.outbox(here, place).putCarefully(message, merging);
     });
   }
 

@@ -134,15 +134,10 @@ export class Delivery {
     const limitMs = this.#facts.limits[stage]!;
     this.#direct.firesUntilMs = limitMs;
     this.#fire(actor, name, atMs);
-    let fired = 1;
-    let next = actor.timers?.firstBy(limitMs);
-    for (; next !== undefined && fired < TIMERS_IN_TURN; fired++) {
-      this.#fire(actor, next, actor.timers!.get(next)!);
-      next = actor.timers?.firstBy(limitMs);
-    }
+    const fired = 1 + this.#catchUp(actor, TIMERS_IN_TURN - 1);
     this.#direct.firesUntilMs = Number.NEGATIVE_INFINITY;
-    if (next !== undefined)
-      for (const [left, leftMs] of actor.timers!)
+    if (fired === TIMERS_IN_TURN)
+      for (const [left, leftMs] of actor.timers ?? [])
         if (leftMs <= limitMs) this.#parts.timers[stage]!.add(leftMs, left, actor);
     return fired;
   }
@@ -261,14 +256,16 @@ export class Delivery {
     }
   }
 
-  /** Fires what is due of an actor before it takes anything else, while its stage is still closing. */
-  #catchUp(actor: Resident): void {
+  /** Fires what is due of an actor, so many timers at most; gives how many did. */
+  #catchUp(actor: Resident, most = Number.POSITIVE_INFINITY): number {
     const { stage } = actor.type;
-    while (actor.trouble?.quarantine === undefined) {
+    let fired = 0;
+    for (; fired < most && actor.trouble?.quarantine === undefined; fired++) {
       const first = actor.timers?.firstBy(this.#facts.limits[stage]!);
-      if (first === undefined) return;
+      if (first === undefined) break;
       this.#fire(actor, first, actor.timers!.get(first)!);
     }
+    return fired;
   }
 
   #fire(actor: Resident, name: string, atMs: number): void {

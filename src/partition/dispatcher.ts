@@ -150,7 +150,7 @@ export class Dispatcher implements ActorContext, Caller {
     // Timed mail to an actor here is delivered within the step, before its stage closes further.
     const here = declared === 'timed' && partition === this.#here.partition;
     const receiver = target.behaviour.messages?.[name];
-    this.#effects.say(here, here ? target.stage : partition, type, key, name, atMs, body, receiver);
+    this.#effects.say(here, here ? target.stage : partition, [type, key, name, atMs, body], receiver);
   }
 
   schedule(timer: string, atMs: number): void {

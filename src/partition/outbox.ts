@@ -9,19 +9,19 @@ export interface Mergeable {
   combine?(into: unknown, from: unknown): unknown;
 }
 
-/** A message that others may still be merged into. */
-type Open = [...MailMessage];
+/** A message that others may still be merged into: whoever says it keeps nothing of it. */
+export type OpenMessage = [...MailMessage];
 
 /** With more messages to one actor they are looked up by their time. */
 const SCANNED_MAX = 8;
 
 /** What is said to one actor, in order. */
 class Letters {
-  readonly all: Open[] = [];
+  readonly all: OpenMessage[] = [];
   /** By their time, those of each name in turn; undefined while they are few. */
-  #byTime: Map<number, Open[]> | undefined;
+  #byTime: Map<number, OpenMessage[]> | undefined;
 
-  add(message: Open): void {
+  add(message: OpenMessage): void {
     this.all.push(message);
     if (this.#byTime !== undefined) this.#index(message);
     else if (this.all.length > SCANNED_MAX) {
@@ -30,13 +30,13 @@ class Letters {
     }
   }
 
-  find(name: string, atMs: number): Open | undefined {
+  find(name: string, atMs: number): OpenMessage | undefined {
     const open = this.#byTime === undefined ? this.all : (this.#byTime.get(atMs) ?? []);
     for (const message of open) if (message[3] === atMs && message[2] === name) return message;
     return undefined;
   }
 
-  #index(message: Open): void {
+  #index(message: OpenMessage): void {
     const at = this.#byTime!.get(message[3]);
     if (at === undefined) this.#byTime!.set(message[3], [message]);
     else at.push(message);
@@ -55,18 +55,12 @@ export class Outbox {
     return this.#size;
   }
 
-  put(
-    type: string,
-    key: string,
-    name: string,
-    atMs: number,
-    body: unknown,
-    receiver: Mergeable | undefined,
-  ): void {
+  put(message: OpenMessage, receiver: Mergeable | undefined): void {
+    const [type, key, name, atMs, body] = message;
     const letters = this.#lettersTo(type, key);
     const same = receiver?.combine === undefined ? undefined : letters.find(name, atMs);
     if (same === undefined) {
-      this.#add(letters, [type, key, name, atMs, body]);
+      this.#add(letters, message);
       return;
     }
     try {
@@ -82,17 +76,14 @@ export class Outbox {
    * @param merge calls the receiver's `combine` on copies; undefined when that failed
    */
   putCarefully(
-    type: string,
-    key: string,
-    name: string,
-    atMs: number,
-    body: unknown,
+    message: OpenMessage,
     merge: ((into: unknown, from: unknown) => { readonly body: unknown } | undefined) | undefined,
   ): void {
+    const [type, key, name, atMs, body] = message;
     const letters = this.#lettersTo(type, key);
     const same = merge === undefined ? undefined : letters.find(name, atMs);
     const merged = same === undefined ? undefined : merge!(same[4], body);
-    if (merged === undefined) this.#add(letters, [type, key, name, atMs, body]);
+    if (merged === undefined) this.#add(letters, message);
     else same![4] = merged.body;
   }
 
@@ -115,7 +106,7 @@ export class Outbox {
     return letters;
   }
 
-  #add(letters: Letters, message: Open): void {
+  #add(letters: Letters, message: OpenMessage): void {
     letters.add(message);
     this.#size++;
   }

@@ -11,7 +11,6 @@ export const SHAPES_MAX = 16;
 export interface BufferedShape {
   readonly code: RecordCode;
   readonly fields: unknown[][];
-  count: number;
 }
 
 export class RecordBuffer {
@@ -51,7 +50,6 @@ export class RecordBuffer {
       return;
     }
     shape.code.put(shape.fields, record);
-    shape.count++;
     this.runs[this.runs.length - 1]!++;
   }
 
@@ -74,7 +72,7 @@ export class RecordBuffer {
     if (index === -1) {
       if (this.shapes.length === SHAPES_MAX || Object.hasOwn(record, '__proto__')) return undefined;
       const code = codeOf(Object.keys(record));
-      index = this.shapes.push({ code, fields: code.names.map(() => []), count: 0 }) - 1;
+      index = this.shapes.push({ code, fields: code.names.map(() => []) }) - 1;
     }
     this.runs.push(index, 0);
     return (this.#last = this.shapes[index]!);

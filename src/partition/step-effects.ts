@@ -5,7 +5,7 @@
 import type { RowDraft } from '../actor/row.js';
 import type { Resident } from './actor-record.js';
 import type { MailMessage } from './frame.js';
-import { Outbox, type Mergeable } from './outbox.js';
+import { Outbox, type Mergeable, type OpenMessage } from './outbox.js';
 import type { SideOutput } from './output.js';
 import { RowBlocks, type RowAbout } from './row-block.js';
 import { Shown } from './shown.js';
@@ -14,16 +14,7 @@ import type { TimerQueue } from './timers.js';
 /** Where a handler's effects go. */
 export interface Effects {
   /** @param place of the receiver: its stage, when it is told within the step, else its partition */
-  say(
-    here: boolean,
-    place: number,
-    type: string,
-    key: string,
-    name: string,
-    atMs: number,
-    body: unknown,
-    receiver: Mergeable | undefined,
-  ): void;
+  say(here: boolean, place: number, message: OpenMessage, receiver: Mergeable | undefined): void;
   schedule(atMs: number, name: string, actor: Resident): void;
   emit(draft: RowDraft, about: RowAbout): void;
   side(side: SideOutput): void;
@@ -69,17 +60,8 @@ export class StepEffects implements Effects {
     return this.local.some(isBroken) || this.mail.some(isBroken);
   }
 
-  say(
-    here: boolean,
-    place: number,
-    type: string,
-    key: string,
-    name: string,
-    atMs: number,
-    body: unknown,
-    receiver: Mergeable | undefined,
-  ): void {
-    this.outbox(here, place).put(type, key, name, atMs, body, receiver);
+  say(here: boolean, place: number, message: OpenMessage, receiver: Mergeable | undefined): void {
+    this.outbox(here, place).put(message, receiver);
   }
 
   outbox(here: boolean, place: number): Outbox {

@@ -18,7 +18,7 @@ describe('Outbox', () => {
         const outbox = new Outbox();
         const sums = new Map<string, number>();
         for (const { key, name, atMs, body } of list) {
-          outbox.put('cell', key, name, atMs, body, adding);
+          outbox.put(['cell', key, name, atMs, body], adding);
           const slot = `cell/${key} ${name} ${atMs}`;
           sums.set(slot, (sums.get(slot) ?? 0) + body);
         }
@@ -36,7 +36,7 @@ describe('Outbox', () => {
     fc.assert(
       fc.property(fc.array(said), (list) => {
         const outbox = new Outbox();
-        for (const { key, name, atMs, body } of list) outbox.put('cell', key, name, atMs, body, undefined);
+        for (const { key, name, atMs, body } of list) outbox.put(['cell', key, name, atMs, body], undefined);
         const messages = outbox.take();
         for (const key of ['a', 'b', 'c']) {
           expect(messages.filter((message) => message[1] === key)).toEqual(
@@ -49,9 +49,9 @@ describe('Outbox', () => {
 
   it('actors of different types are different, whatever their keys', () => {
     const outbox = new Outbox();
-    outbox.put('cell', 'a', 'add', 0, 1, adding);
-    outbox.put('gh5', 'a', 'add', 0, 2, adding);
-    outbox.put('cell', 'a', 'add', 0, 3, adding);
+    outbox.put(['cell', 'a', 'add', 0, 1], adding);
+    outbox.put(['gh5', 'a', 'add', 0, 2], adding);
+    outbox.put(['cell', 'a', 'add', 0, 3], adding);
     expect(outbox.size).toBe(2);
     expect(outbox.take()).toEqual([
       ['cell', 'a', 'add', 0, 4],
