@@ -33,6 +33,8 @@ export interface Batch {
   readonly entries: LogEntry[];
   /** Index of the last journal message of each partition, and of the first. */
   readonly journalAt: ReadonlyMap<number, { readonly first: number; readonly last: number }>;
+  /** Index of the last mail message to each partition that has any. */
+  readonly mailAt: ReadonlyMap<number, number>;
 }
 
 export function assembleBatch(
@@ -56,21 +58,28 @@ export function assembleBatch(
     journalAt.set(partition, { first, last: entries.length - 1 });
     for (const payload of out) entries.push({ subject: subjects.out(partition), payload });
   }
+  const mailAt = new Map<number, number>();
   for (let to = 0; to < limits.partitions; to++) {
     for (const payload of encodeMail(sharesFor(to, commits), limits.frameBytesMax)) {
+      mailAt.set(to, entries.length);
       entries.push({ subject: subjects.mail(to), payload });
     }
   }
-  return { entries, journalAt };
+  return { entries, journalAt, mailAt };
+}
+
+/** A commit says something to a partition by the stream. */
+export function tells({ partition, mail, marks, marksKnownBy }: Commit, to: number): boolean {
+  return mail.has(to) || (marks !== undefined && to !== partition && !marksKnownBy.has(to));
 }
 
 function sharesFor(to: number, commits: readonly EncodedCommit[]): MailShare[] {
   const shares: MailShare[] = [];
   for (const { commit } of commits) {
-    const messages = commit.mail.get(to) ?? [];
-    const marks = to === commit.partition ? undefined : commit.marks;
-    if (messages.length > 0 || marks !== undefined)
-      shares.push({ from: commit.partition, marks: marks ?? [], messages });
+    if (!tells(commit, to)) continue;
+    const { partition: from, mail, marks, marksKnownBy } = commit;
+    const knowsMarks = to === from || marksKnownBy.has(to);
+    shares.push({ from, marks: knowsMarks ? [] : (marks ?? []), messages: mail.get(to) ?? [] });
   }
   return shares;
 }

@@ -6,7 +6,7 @@ import type { Clock } from '../core/clock.js';
 import { errorOf, GroundswellError } from '../core/errors.js';
 import type { Log } from '../log/log.js';
 import type { Commit } from '../partition/partition.js';
-import { encodeCommit, type EncodedCommit } from './batch-assembly.js';
+import { encodeCommit, tells, type EncodedCommit } from './batch-assembly.js';
 import type { CommitResult, GroupCommit } from './group-commit.js';
 import type { NodeObserver } from './status.js';
 
@@ -34,6 +34,8 @@ export class CommitPipeline {
   #inFlight: Promise<void> | undefined;
   /** Partitions of the batch that was sent last. */
   #flying = new Set<number>();
+  /** Commits of the batch that is in flight. */
+  #batch: readonly EncodedCommit[] = [];
   #startedAtMs = Number.NEGATIVE_INFINITY;
   #makingMs = 0;
 
@@ -70,6 +72,11 @@ export class CommitPipeline {
     return this.#held.some(({ commit }) => commit.partition === partition);
   }
 
+  /** Whether mail to a partition is on its way into the stream. */
+  carriesMailTo(partition: number): boolean {
+    return this.#batch.some(({ commit }) => tells(commit, partition));
+  }
+
   /** Lets go of what waits of a partition that is not ours any more. */
   drop(partition: number): void {
     this.#held = this.#held.filter(({ commit }) => commit.partition !== partition);
@@ -87,12 +94,14 @@ export class CommitPipeline {
     const commits = [...this.#held, ...take().map((commit) => encodeCommit(commit, log.payloadBytesMax))];
     if (commits.length === 0) return false;
     const { batch, bytes, messages } = this.#pack(commits);
+    this.#batch = batch;
     this.#flying = new Set(batch.map(({ commit }) => commit.partition));
     this.#startedAtMs = clock.monotonic();
     const sentAtMs = this.#startedAtMs;
     this.#inFlight = groupCommit.commit(batch).then(
       (result) => {
         this.#inFlight = undefined;
+        this.#batch = [];
         const seconds = (clock.monotonic() - sentAtMs) / 1000;
         observer?.committed({ bytes, messages, partitions: batch.length, seconds });
         this.#options.onAcknowledged(result, bytes);
@@ -106,7 +115,7 @@ export class CommitPipeline {
     return true;
   }
 
-  /** As many commits as fit one batch; the others are held. */
+  /** As many commits as fit one batch, and all that are joined; the others are held. */
   #pack(commits: readonly EncodedCommit[]): Packed {
     const { log, partitions, batchBytesMax } = this.#options;
     // Mail adds at most a frame per destination, a few more when it is large: leave room for that.
@@ -115,16 +124,18 @@ export class CommitPipeline {
     this.#held = [];
     let bytes = 0;
     let messages = 0;
-    for (const encoded of commits) {
+    // Those that are joined go together: they are first.
+    for (const encoded of [...commits].sort((a, b) => Number(b.commit.joined) - Number(a.commit.joined))) {
       const count = encoded.journal.length + encoded.out.length;
       const fits = bytes + encoded.bytes <= batchBytesMax && messages + count <= messagesMax;
-      if (!fits && batch.length === 0 && messages + count > messagesMax) {
+      const mustFit = batch.length === 0 || encoded.commit.joined;
+      if (mustFit && messages + count > messagesMax) {
         throw new GroundswellError(
           'GS_BATCH_TOO_LARGE',
-          `One step of partition ${encoded.commit.partition} takes ${count} messages; a batch holds ${messagesMax}.`,
+          `One step, up to partition ${encoded.commit.partition}, takes ${messages + count} messages; a batch holds ${messagesMax}.`,
         );
       }
-      if (fits || batch.length === 0) {
+      if (fits || mustFit) {
         batch.push(encoded);
         bytes += encoded.bytes;
         messages += count;

@@ -7,6 +7,7 @@ import type { Commit } from '../partition/partition.js';
 import type { BaseKeeper } from './base/base-keeper.js';
 import type { CommitPipeline } from './commit-pipeline.js';
 import type { CommitResult } from './group-commit.js';
+import type { LocalMail } from './local-mail.js';
 import type { NodeOptions } from './node-options.js';
 import type { OwnedPartitions } from './owned-partitions.js';
 import type { Snapshotter } from './snapshotter.js';
@@ -17,6 +18,7 @@ export interface CommitsOptions extends Pick<NodeOptions, 'subjects' | 'logger'>
   readonly pipeline: CommitPipeline;
   readonly snapshotter: Snapshotter;
   readonly keeper: BaseKeeper | undefined;
+  readonly localMail: LocalMail;
   readonly stats: NodeStats;
   /** No other node may own partitions of the region. */
   readonly alone: boolean;
@@ -37,10 +39,15 @@ export class Commits {
 
   #take(): Commit[] {
     const { owned, pipeline } = this.#options;
+    const taking = [...owned.all].filter(
+      ([id]) => !pipeline.holds(id) && owned.release(id)?.commit === undefined,
+    );
+    // What is found too large now takes others back that were ready.
+    while (taking.some(([, { partition }]) => !partition.isPrepared))
+      for (const [, { partition }] of taking) partition.prepareCommit();
     const commits: Commit[] = [];
-    for (const [id, one] of owned.all) {
+    for (const [id, one] of taking) {
       const release = owned.release(id);
-      if (pipeline.holds(id) || release?.commit !== undefined) continue;
       const commit = one.partition.takeCommit(release?.to);
       one.uncommittedEvents = 0;
       if (commit === undefined) continue;
@@ -51,8 +58,9 @@ export class Commits {
   }
 
   /** A batch was stored, but for the partitions that others have. */
-  acknowledged({ committed, fenced }: CommitResult, bytes: number): void {
-    const { owned, snapshotter, keeper, stats } = this.#options;
+  acknowledged({ committed, fenced, void: voided, mailSeq }: CommitResult, bytes: number): void {
+    const { owned, snapshotter, keeper, stats, localMail } = this.#options;
+    for (const [to, seq] of mailSeq) localMail.isStored(to, seq);
     stats.batches++;
     stats.batchBytes += bytes;
     stats.commits += committed.length;
@@ -70,6 +78,11 @@ export class Commits {
       owned.drop(partition, 'it was handed over').catch(this.#options.onFailure);
     }
     for (const partition of fenced) this.#fenced(partition);
+    stats.void += voided.length;
+    for (const partition of voided)
+      owned
+        .drop(partition, 'it had heard a partition that another node has taken')
+        .catch(this.#options.onFailure);
   }
 
   /** Another process has committed to a partition (P1). */

@@ -21,6 +21,10 @@ export interface CommitResult {
   readonly committed: readonly Committed[];
   /** Partitions that another writer has taken: nothing of theirs was stored. */
   readonly fenced: readonly number[];
+  /** Partitions whose step was joined to that of a fenced one: nothing of it was stored, and it cannot be made again here. */
+  readonly void: readonly number[];
+  /** Log sequence of the last mail that was stored to each partition that got any. */
+  readonly mailSeq: ReadonlyMap<number, number>;
 }
 
 export interface GroupCommitOptions {
@@ -85,19 +89,28 @@ export class GroupCommit {
     const { log, clock, subjects, partitions } = this.#options;
     let remaining = commits;
     const fenced: number[] = [];
+    const voided: number[] = [];
     for (let attempt = 1; remaining.length > 0; attempt++) {
       const limits = { partitions, frameBytesMax: log.payloadBytesMax };
       const batch = assembleBatch(remaining, (partition) => this.journalSeq(partition), subjects, limits);
       const outcome = await log.append(batch.entries);
-      if (outcome.outcome === 'committed')
-        return { committed: this.#settle(remaining, batch, outcome.firstSeq), fenced };
+      const stored = (firstSeq: number): CommitResult => ({
+        committed: this.#settle(remaining, batch, firstSeq),
+        fenced,
+        void: voided,
+        mailSeq: new Map([...batch.mailAt].map(([to, at]) => [to, firstSeq + at])),
+      });
+      if (outcome.outcome === 'committed') return stored(outcome.firstSeq);
       if (outcome.outcome === 'refused' && !outcome.retry) throw refused(outcome.cause);
       if (outcome.outcome !== 'refused') {
         const found = await this.#resolve(remaining, batch).catch(unresolved);
-        if (found.firstSeq !== undefined)
-          return { committed: this.#settle(remaining, batch, found.firstSeq), fenced };
+        if (found.firstSeq !== undefined) return stored(found.firstSeq);
         fenced.push(...found.fenced);
-        remaining = remaining.filter(({ commit }) => !found.fenced.includes(commit.partition));
+        const isFenced = ({ commit }: EncodedCommit): boolean => found.fenced.includes(commit.partition);
+        const isVoid = remaining.some((one) => isFenced(one) && one.commit.joined);
+        const rest = remaining.filter((one) => !isFenced(one));
+        remaining = rest.filter(({ commit }) => !(isVoid && commit.joined));
+        for (const { commit } of rest) if (isVoid && commit.joined) voided.push(commit.partition);
         if (found.fenced.length > 0) continue;
       }
       if (attempt >= (this.#options.attemptsMax ?? ATTEMPTS_MAX))
@@ -105,7 +118,7 @@ export class GroupCommit {
       this.#options.onRetry?.(outcome.cause, attempt);
       await sleep(clock, Math.min(RETRY_LONGEST_MS, RETRY_FIRST_MS * 2 ** (attempt - 1)));
     }
-    return { committed: [], fenced };
+    return { committed: [], fenced, void: voided, mailSeq: new Map() };
   }
 
   #settle(commits: readonly EncodedCommit[], batch: Batch, firstSeq: number): Committed[] {

@@ -18,6 +18,7 @@ import { CommitPipeline } from './commit-pipeline.js';
 import { Commits } from './commits.js';
 import { GroupCommit } from './group-commit.js';
 import { DEFAULT_LIMITS, type NodeLimits } from './limits.js';
+import { LocalMail } from './local-mail.js';
 import type { NodeOptions } from './node-options.js';
 import { countersOf, partitionsOf, quarantinedOf } from './node-view.js';
 import { OwnedPartitions } from './owned-partitions.js';
@@ -99,7 +100,9 @@ export class Node {
     };
     const { stats } = this;
     const alone = membership === undefined;
-    const parts = { ...options, limits, groupCommit, pipeline, snapshotter, stats, alone, wake, onFailure };
+    const localMail = new LocalMail(pipeline);
+    const mine = { limits, groupCommit, pipeline, snapshotter, stats, localMail, alone, wake, onFailure };
+    const parts = { ...options, ...mine };
     const owned = new OwnedPartitions({
       ...parts,
       following,

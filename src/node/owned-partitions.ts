@@ -8,6 +8,7 @@ import { Partition } from '../partition/partition.js';
 import type { CommitPipeline } from './commit-pipeline.js';
 import type { Follower, FollowerOptions } from './follower.js';
 import type { GroupCommit } from './group-commit.js';
+import type { LocalMail } from './local-mail.js';
 import type { NodeOptions } from './node-options.js';
 import { OwnedPartition } from './owned-partition.js';
 import { recoverPartition, takePartition, type Recovery } from './recover.js';
@@ -35,12 +36,14 @@ export interface OwnedPartitionsOptions extends Pick<NodeOptions, Given> {
   readonly pipeline: CommitPipeline;
   readonly snapshotter: Snapshotter;
   readonly stats: NodeStats;
+  readonly localMail: LocalMail;
   /** No other node may own partitions of the region. */
   readonly alone: boolean;
   /** Called when a partition has something to do. */
   wake(): void;
   /** Called when one was let go. */
   onMoved(): void;
+  onFailure(thrown: unknown): void;
 }
 
 /** A partition that is being handed over. */
@@ -149,7 +152,8 @@ export class OwnedPartitions {
     { recovered, journalSeq, entriesApplied }: Recovery,
     reading?: Promise<LogReader>,
   ): Promise<void> {
-    const { store, subjects, registry, partitions, clock, groupCommit, snapshotter, stats } = this.#options;
+    const { log, store, subjects, registry, partitions, clock } = this.#options;
+    const { groupCommit, snapshotter, stats, localMail } = this.#options;
     stats.entriesRecovered += entriesApplied;
     const partition = new Partition(
       {
@@ -158,6 +162,9 @@ export class OwnedPartitions {
         partition: id,
         partitions,
         registry,
+        onTakenBack: () => {
+          this.#takeBack();
+        },
       },
       store.source(id),
       recovered,
@@ -165,6 +172,7 @@ export class OwnedPartitions {
     groupCommit.track(id, journalSeq, partition.inputSeq);
     snapshotter.track(id, recovered.control?.commit ?? 0);
     const reader = await (reading ?? this.#readInput(id, partition.inputSeq));
+    await localMail.begin(id, (to) => log.last(subjects.mail(to)));
     const committed = recovered.control;
     const aheadMs = (committed?.wallMs ?? 0) - clock.now();
     this.#clockBehindMs = Math.max(this.#clockBehindMs, aheadMs);
@@ -192,10 +200,12 @@ export class OwnedPartitions {
 
   /** A partition is not ours any more: nothing of it is done here from now on. */
   async drop(id: number, why: string, forget = false): Promise<void> {
-    const { store, pipeline, groupCommit, snapshotter } = this.#options;
+    const { store, pipeline, groupCommit, snapshotter, localMail } = this.#options;
     const owned = this.#owned.get(id);
     if (owned === undefined) return;
     this.#owned.delete(id);
+    localMail.end(id);
+    if (owned.partition.joined) this.#takeBack();
     this.#leaving.add(id);
     pipeline.drop(id);
     try {
@@ -214,6 +224,19 @@ export class OwnedPartitions {
     this.#releases.get(id)?.done();
     this.#releases.delete(id);
     this.#options.onMoved();
+  }
+
+  /** A partition takes back what it has said since its last commit: so do all who may have heard it. */
+  #takeBack(): void {
+    for (const [id, { partition }] of [...this.#owned]) {
+      if (!partition.joined) continue;
+      try {
+        partition.withdraw();
+      } catch (error) {
+        if (!isDamage(error)) throw error;
+        this.rebuild(id).catch(this.#options.onFailure);
+      }
+    }
   }
 
   /** What the snapshots hold of a partition is damaged: it begins anew, from its base snapshot and its journal (P5). */

@@ -26,6 +26,8 @@ export interface NodeStats {
   taken: number;
   handedOver: number;
   fenced: number;
+  /** Partitions that had heard one that was lost in this way, and began anew. */
+  void: number;
 }
 
 /** Of a node that has done nothing yet. */
@@ -44,6 +46,7 @@ export function zeroStats(): NodeStats {
     taken: 0,
     handedOver: 0,
     fenced: 0,
+    void: 0,
   };
 }
 

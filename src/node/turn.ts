@@ -7,6 +7,7 @@ import { DEFAULT_POISON_RULES } from '../partition/poison.js';
 import type { CommitPipeline } from './commit-pipeline.js';
 import type { Commits } from './commits.js';
 import type { NodeLimits } from './limits.js';
+import type { LocalMail } from './local-mail.js';
 import type { NodeOptions } from './node-options.js';
 import type { OwnedPartition } from './owned-partition.js';
 import { isDamage, type OwnedPartitions } from './owned-partitions.js';
@@ -21,6 +22,7 @@ export interface TurnOptions extends Pick<NodeOptions, 'clock' | 'partition'> {
   readonly pipeline: CommitPipeline;
   readonly snapshotter: Snapshotter;
   readonly stats: NodeStats;
+  readonly localMail: LocalMail;
   readonly onFailure: (thrown: unknown) => void;
 }
 
@@ -28,6 +30,10 @@ export interface TurnOptions extends Pick<NodeOptions, 'clock' | 'partition'> {
 const BEHIND_FULLY = 16;
 /** Of the time, making commits takes so much at most, as long as commits may be gathered. */
 const COMMIT_SHARE = 0.5;
+/** So long after a commit was sent, mail of it that is for partitions here is waited for, ms. */
+const READ_MAIL_MS = 100;
+/** What is said goes back and forth so often in one turn at most: there are fewer stages. */
+const ROUNDS_MAX = 16;
 /** Timers that fire between two looks at the clock. */
 const TIMERS_BITE = 200;
 
@@ -52,7 +58,16 @@ export class Turn {
 
   /** True when anything was done. */
   run(): boolean {
-    const { clock, limits, owned: partitions, commits, pipeline, snapshotter, stats } = this.#options;
+    const {
+      clock,
+      limits,
+      owned: partitions,
+      commits,
+      pipeline,
+      snapshotter,
+      localMail,
+      stats,
+    } = this.#options;
     const wallMs = clock.now();
     let worked = false;
     let live = true;
@@ -79,7 +94,9 @@ export class Turn {
     if (closing) worked = true;
     // Nobody waits for states that a replay has changed: more of it may come, and change them again.
     const idle = !worked && (live || owned.some((one) => this.#isWaitedFor(one)));
-    if ((idle || due) && commits.start()) worked = true;
+    // Mail of the last commit is about to be read here: then the next is said without the stream.
+    const reading = sinceMs < READ_MAIL_MS && localMail.isReading(owned);
+    if ((idle || due) && !reading && commits.start()) worked = true;
     return worked;
   }
 
@@ -117,7 +134,7 @@ export class Turn {
 
   /** Input that was fetched, and time, for each. Gives those whose snapshots are damaged. */
   #work(owned: readonly OwnedPartition[], wallMs: number, watch: TurnWatch): Set<OwnedPartition> {
-    const { clock, limits, stats } = this.#options;
+    const { clock, limits, localMail, stats } = this.#options;
     const { turnTimersMax, turnTimersMs, turnInputMs } = limits;
     const startedMs = clock.monotonic();
     // Nobody waits for a replay's next value: what it closes, it closes in large pieces.
@@ -134,6 +151,9 @@ export class Turn {
           damaged.add(one);
         }
       };
+    const brokenOff = unlessDamaged((one, error: unknown) => {
+      one.partition.brokenOff(error);
+    });
     underOneWatch(watch, owned, {
       work: unlessDamaged((one, i: number) => {
         one.accept(wallMs, startedMs + turnInputMs, stats);
@@ -141,10 +161,19 @@ export class Turn {
         const untilMs = i === 0 ? Math.max(deadlineMs, clock.monotonic() + 1) : deadlineMs;
         timersLeft -= this.#advance(one.partition, wallMs, timersLeft, untilMs);
       }),
-      brokenOff: unlessDamaged((one, error: unknown) => {
-        one.partition.brokenOff(error);
-      }),
+      brokenOff,
     });
+    for (let round = 0, heard = true; heard && round < ROUNDS_MAX; round++) {
+      heard = false;
+      underOneWatch(watch, owned, {
+        work: unlessDamaged((one) => {
+          if (damaged.size > 0 || !localMail.exchange(one, owned)) return;
+          heard = true;
+          timersLeft -= this.#advance(one.partition, wallMs, timersLeft, deadlineMs);
+        }),
+        brokenOff,
+      });
+    }
     return damaged;
   }
 

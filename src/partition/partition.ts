@@ -49,6 +49,8 @@ export interface PartitionConfig {
   readonly poison?: Partial<PoisonRules>;
   /** Breaks off handlers that do not return; without it, they are waited for. */
   readonly guard?: HandlerGuard;
+  /** What it has said to others here since its last commit is not so: all who are `joined` are to `withdraw`. */
+  onTakenBack?(): void;
 }
 
 /** What recovery found: the partition as of its last journal entry. */
@@ -66,6 +68,10 @@ export interface Commit {
   /** Messages by destination partition. Marks go to all partitions when `marks` is set. */
   readonly mail: ReadonlyMap<number, readonly MailMessage[]>;
   readonly marks: readonly number[] | undefined;
+  /** Partitions that have heard these marks, and commit them in the same batch. */
+  readonly marksKnownBy: ReadonlySet<number>;
+  /** It has heard other partitions of its process, or they it: it is stored with their commits, or they are not. */
+  readonly joined: boolean;
   readonly blocks: readonly RowBlock[];
   /** Rows in the blocks. */
   readonly rows: number;
@@ -98,6 +104,11 @@ export class Partition {
   #watching = false;
   #base: BasePointer | undefined;
   #baseMoved = false;
+  #joined = false;
+  /** Which of its marks others here have heard: of each, the sum of them. */
+  readonly #marksHeard = new Map<number, number>();
+  /** Encoded for the commit that is to be taken. */
+  #prepared: Changes | undefined;
   readonly #epoch: number;
 
   constructor(config: PartitionConfig, source: ActorSource, recovered: RecoveredPartition) {
@@ -174,10 +185,14 @@ export class Partition {
     const { due, limits, closed } = this.#facts;
     return due.some((isDue, stage) => isDue && limits[stage]! - closed[stage]! > paneMs);
   }
+  /** It has heard other partitions of its process since its last commit, or they it: they commit together. */
+  get joined(): boolean {
+    return this.#joined;
+  }
   /** Somebody waits for the next commit: another partition, or the world. Otherwise it only changes states. */
   get hasNews(): boolean {
     const { facts, effects } = this.#step;
-    return facts.marksMoved || effects.leaves || effects.tells;
+    return effects.leaves || effects.tells || (facts.marksMoved && !this.#allKnowMarks);
   }
   /** Actors that are not called, for their calls had failed one after the other. */
   get quarantined(): Iterable<QuarantinedActor> {
@@ -205,6 +220,36 @@ export class Partition {
   /** Takes one mail frame, unless it was taken before. */
   acceptMail(bytes: Uint8Array, seq: number): void {
     if (seq > this.#facts.inputSeq) this.#do({ kind: 'mail', bytes, seq });
+  }
+
+  /**
+   * Hears what another partition of this process has said to it, before either has committed: messages, and marks that have
+   * moved. They then commit in one batch (P2), and who goes back takes the other along. False when nothing was said.
+   */
+  hear(from: Partition): boolean {
+    const { facts, effects } = from.#step;
+    const to = this.partition;
+    const marks = facts.marksMoved && from !== this ? from.#marks() : [];
+    const moved = marks.length > 0 && from.#marksHeard.get(to) !== sumOf(marks);
+    if (effects.mail[to]!.size === 0 && !moved) return false;
+    // First of all: it may be broken off anywhere behind this, and what was taken is then said again.
+    this.#joined = true;
+    from.#joined = true;
+    if (moved) from.#marksHeard.set(to, sumOf(marks));
+    const messages = effects.takeMailTo(to);
+    this.#do({ kind: 'heard', from: from.partition, marks: moved ? marks : [], messages });
+    return true;
+  }
+
+  /** Goes back to the last commit and does all again but what it has heard of others here: they go back too. */
+  withdraw(): void {
+    this.#part();
+    try {
+      this.#redo();
+    } catch (error) {
+      if (!isPoison(error)) throw error;
+      this.#again(error);
+    }
   }
 
   /**
@@ -246,23 +291,47 @@ export class Partition {
   }
 
   /**
+   * Makes ready what `takeCommit` gives, when nothing else is done before that. Here it may be found that a state is too large; those
+   * who are joined do this all before any of them commits, for none can go back afterwards.
+   */
+  prepareCommit(): void {
+    if (this.#prepared !== undefined) return;
+    // What was said to actors here is theirs before the commit, which does not hold it.
+    if (this.#step.effects.waits) this.advance(this.#facts.wallMs, 0);
+    this.#prepared = this.#changes();
+  }
+
+  /** The commit is ready to be taken. */
+  get isPrepared(): boolean {
+    return this.#prepared !== undefined;
+  }
+
+  /**
    * The commit of all steps since the last one; undefined when nothing happened.
    * @param handedTo the node that may take the partition after this commit, which is then made in any case
    */
   takeCommit(handedTo?: string): Commit | undefined {
-    // What was said to actors here is theirs before the commit, which does not hold it.
-    if (this.#step.effects.waits) this.advance(this.#facts.wallMs, 0);
-    const changes = this.#changes();
+    this.prepareCommit();
+    const changes = this.#prepared!;
+    this.#prepared = undefined;
     const { facts, effects } = this.#step;
     const worldHears = effects.tells || (facts.closedMoved && facts.marksMoved);
     const changed =
-      facts.inputsTold > 0 || changes.length > 0 || facts.marksMoved || this.#baseMoved || worldHears;
+      facts.inputsTold > 0 ||
+      changes.length > 0 ||
+      facts.marksMoved ||
+      this.#baseMoved ||
+      this.#joined ||
+      worldHears;
     if (!changed && handedTo === undefined && !facts.isPositionDue) {
       if (!this.#log.isEmpty) this.#settle();
       return undefined;
     }
     const number = ++this.#commit;
     const { marksMoved } = facts;
+    const marks = marksMoved ? this.#marks() : undefined;
+    const joined = this.#joined;
+    this.#joined = false;
     this.#actors.committedChanges(number, changes);
     facts.settle();
     this.#baseMoved = false;
@@ -273,7 +342,9 @@ export class Partition {
       number,
       entry: { control: this.#control(number, handedTo), changes },
       mail: effects.takeMail(),
-      marks: marksMoved ? this.#timers.map((_, stage) => facts.marks.get(stage, partition)) : undefined,
+      marks,
+      marksKnownBy: marks === undefined ? new Set() : this.#marksKnownBy(marks),
+      joined,
       rows: effects.rows.count,
       blocks: effects.rows.take(),
       sides: effects.takeSides(),
@@ -342,8 +413,25 @@ export class Partition {
     return this.#step.facts;
   }
 
+  /** Its marks, by stage. */
+  #marks(): number[] {
+    return this.#timers.map((_, stage) => this.#facts.marks.get(stage, this.partition));
+  }
+
+  get #allKnowMarks(): boolean {
+    return this.#marksKnownBy(this.#marks()).size === this.#config.partitions - 1;
+  }
+
+  #marksKnownBy(marks: readonly number[]): Set<number> {
+    const sum = sumOf(marks);
+    return new Set(
+      [...this.#marksHeard].filter(([, heard]) => heard === sum).map(([partition]) => partition),
+    );
+  }
+
   /** Does an operation, and notes it before, so that it can be done again. */
   #do(operation: Operation): number {
+    this.#prepared = undefined;
     this.#log.add(operation);
     // Others are under the same watch: it is not left before what failed has thrown everything over.
     if (this.#watching) return this.#step.perform(operation);
@@ -373,20 +461,36 @@ export class Partition {
    * @returns what the last operation gives
    */
   #again(error: unknown): number {
+    if (this.#joined) {
+      this.#part();
+      this.#config.onTakenBack?.();
+    }
     for (let cause = error; ;) {
       if (!isPoison(cause)) throw cause;
       if (!this.#caution.raise(cause))
         throw new GroundswellError('GS_INTERNAL', 'A call that can be taken back was not.', { cause });
-      this.#goBack();
       try {
-        let done = 0;
-        for (const operation of this.#log.operations)
-          done = this.#watched(() => this.#step.perform(operation));
-        return done;
+        return this.#redo();
       } catch (again) {
         cause = again;
       }
     }
+  }
+
+  /** Back to the last commit, and all operations since then. Gives what the last one gives. */
+  #redo(): number {
+    this.#prepared = undefined;
+    this.#goBack();
+    let done = 0;
+    for (const operation of this.#log.operations) done = this.#watched(() => this.#step.perform(operation));
+    return done;
+  }
+
+  /** What it has heard of others here, and they of it, was never said. */
+  #part(): void {
+    this.#joined = false;
+    this.#marksHeard.clear();
+    this.#log.dropHeard();
   }
 
   /** Relies on nothing that a call may have left half done. */
@@ -464,4 +568,9 @@ export class Partition {
       counters: Object.fromEntries(counters),
     };
   }
+}
+
+/** Tells marks of one partition apart, for none ever goes back. */
+function sumOf(marks: readonly number[]): number {
+  return marks.reduce((a, b) => a + b, 0);
 }

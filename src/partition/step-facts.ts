@@ -92,6 +92,11 @@ export class StepFacts {
     if (told) this.inputsTold++;
   }
 
+  /** Was told something that stands nowhere else. */
+  heard(): void {
+    this.inputsTold++;
+  }
+
   raiseLimit(stage: number, earliestTimerMs: number): void {
     const limitMs = stage === 0 ? this.watermarkMs : this.marks.limitMs(stage);
     if (limitMs > this.limits[stage]!) this.limits[stage] = limitMs;

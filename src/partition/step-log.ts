@@ -3,6 +3,8 @@
  * references to what others hold anyhow, no copies; bounded by what a partition may take without a commit (P8).
  */
 
+import type { MailMessage } from './frame.js';
+
 export type Operation =
   | {
       readonly kind: 'events';
@@ -12,6 +14,13 @@ export type Operation =
       readonly storedMs: number;
     }
   | { readonly kind: 'mail'; readonly bytes: Uint8Array; readonly seq: number }
+  | {
+      readonly kind: 'heard';
+      readonly from: number;
+      /** The sender's mark per stage; empty when they have not moved. */
+      readonly marks: readonly number[];
+      readonly messages: readonly MailMessage[];
+    }
   | { readonly kind: 'time'; readonly wallMs: number; readonly timersMax: number };
 
 export type OperationOf<K extends Operation['kind']> = Extract<Operation, { kind: K }>;
@@ -38,6 +47,12 @@ export class StepLog {
   /** An operation that let time pass has called nobody. */
   wasQuiet(operation: Operation): void {
     this.#quiet = operation === this.#operations.at(-1);
+  }
+
+  /** Forgets what others said who take it back. */
+  dropHeard(): void {
+    this.#operations = this.#operations.filter(({ kind }) => kind !== 'heard');
+    this.#quiet = false;
   }
 
   clear(): void {

@@ -101,6 +101,8 @@ export class Step {
         return this.#takeEvents(operation);
       case 'mail':
         return this.#takeMail(operation);
+      case 'heard':
+        return this.#hear(operation);
       case 'time':
         return this.#letTimePass(operation);
     }
@@ -137,6 +139,15 @@ export class Step {
     this.facts.took(seq, told > 0);
     for (let stage = 1; stage < marks.stages; stage++) this.#raiseLimit(stage);
     return told;
+  }
+
+  #hear({ from, marks: raised, messages }: OperationOf<'heard'>): number {
+    const { marks } = this.facts;
+    for (const [type, key, name, atMs, body] of messages) this.#delivery.message(type, key, name, atMs, body);
+    for (let stage = 0; stage < raised.length; stage++) marks.raise(stage, from, raised[stage]!);
+    for (let stage = 1; stage < marks.stages; stage++) this.#raiseLimit(stage);
+    this.facts.heard();
+    return messages.length;
   }
 
   #letTimePass(operation: OperationOf<'time'>): number {

@@ -15,7 +15,7 @@ import { isCommit, RecordingLog } from '../support/recording-log.js';
 import { repeated, sorted } from '../support/rows.js';
 import { until } from '../support/until.js';
 
-const SMALL_STEPS = { turnTimersMax: 10, turnBytes: 1 };
+const SMALL_STEPS = { turnTimersMax: 3, turnBytes: 1 };
 const SETTINGS: Settings = { partitions: 3, windowsMs: [60_000, 300_000], frameEvents: 4 };
 
 describe('P2: all or nothing', () => {

@@ -25,7 +25,7 @@ async function runWith(fault: (n: number) => Fault): Promise<{
   const engine = await Engine.start({
     ...SETTINGS,
     log: faulty,
-    limits: { turnTimersMax: 10, turnBytes: 1 },
+    limits: { turnTimersMax: 3, turnBytes: 1 },
   });
   const producer = engine.producer('test', log);
   await producer.send(handMade());

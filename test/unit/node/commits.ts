@@ -11,6 +11,8 @@ export interface CommitParts {
   writer?: string;
   mail?: Record<number, MailMessage[]>;
   marks?: number[];
+  marksKnownBy?: number[];
+  joined?: boolean;
   /** Number of changed actors, and bytes of each record. */
   actors?: [count: number, bytes: number];
   progress?: boolean;
@@ -51,6 +53,8 @@ export function commitOf(partition: number, number: number, parts: CommitParts =
     },
     mail: new Map(Object.entries(parts.mail ?? {}).map(([to, messages]) => [Number(to), messages])),
     marks: parts.marks,
+    marksKnownBy: new Set(parts.marksKnownBy),
+    joined: parts.joined ?? false,
     blocks: [],
     rows: 0,
     sides: [],

@@ -95,12 +95,40 @@ describe('GroupCommit', () => {
     expect(Buffer.from(mail).toString('latin1')).not.toContain('fenced');
   });
 
+  it('P1 what is joined to a fenced share is void with it; the others are committed', async () => {
+    const { log, group } = setUp();
+    await group.commit([encoded(0, 1), encoded(1, 1), encoded(2, 1)]);
+    intrude(log, 1, 2);
+    const joined = { joined: true };
+    const result = await group.commit([encoded(0, 2, joined), encoded(1, 2, joined), encoded(2, 2)]);
+    expect([result.fenced, result.void]).toEqual([[1], [0]]);
+    expect(result.committed.map(({ partition }) => partition)).toEqual([2]);
+    expect(await journalOf(log, 0)).toEqual([['us', 1]]);
+  });
+
+  it('P1 a fenced share that is joined to nobody leaves those that are joined', async () => {
+    const { log, group } = setUp();
+    await group.commit([encoded(0, 1), encoded(1, 1), encoded(2, 1)]);
+    intrude(log, 1, 2);
+    const joined = { joined: true };
+    const result = await group.commit([encoded(0, 2, joined), encoded(1, 2), encoded(2, 2, joined)]);
+    expect([result.fenced, result.void]).toEqual([[1], []]);
+    expect(result.committed.map(({ partition }) => partition)).toEqual([0, 2]);
+  });
+
+  it('says where mail was stored', async () => {
+    const { log, group } = setUp();
+    const mail = { 2: [['cell', 'k', 'add', 0, 1] as const] };
+    const { mailSeq } = await group.commit([encoded(0, 1, { mail: { ...mail } }), encoded(1, 1)]);
+    expect([...mailSeq]).toEqual([[2, (await log.last(subjects.mail(2)))!.seq]]);
+  });
+
   it('P1 when all are fenced nothing is stored, and nothing is tried again', async () => {
     const { log, group, retries } = setUp();
     group.track(0, 0);
     intrude(log, 0, 1);
     const lastSeq = await log.lastSeq();
-    expect(await group.commit([encoded(0, 1)])).toEqual({ committed: [], fenced: [0] });
+    expect(await group.commit([encoded(0, 1)])).toMatchObject({ committed: [], fenced: [0], void: [] });
     expect([await log.lastSeq(), retries.length]).toEqual([lastSeq, 0]);
   });
 
@@ -215,7 +243,7 @@ describe('GroupCommit', () => {
 
   it('nothing to commit is done at once', async () => {
     const { log, group } = setUp();
-    expect(await group.commit([])).toEqual({ committed: [], fenced: [] });
+    expect(await group.commit([])).toMatchObject({ committed: [], fenced: [], void: [] });
     expect(log.appended).toEqual([]);
   });
 });

@@ -5,8 +5,11 @@ import { GroundswellError } from '../../../src/core/errors.js';
 import { MemoryLeases, MemoryLeaseServer } from '../../../src/log/memory/memory-leases.js';
 import { MemoryLog } from '../../../src/log/memory/memory-log.js';
 import { MemoryStore } from '../../../src/state/memory/memory-store.js';
+import { readToEnd } from '../../../src/log/log.js';
+import { Changes } from '../../../src/partition/changes.js';
+import { encodeJournalEntry, JournalReader, type Control } from '../../../src/partition/journal.js';
 import type { ActorSource } from '../../../src/partition/actor-table.js';
-import { Engine, run, type EngineOptions } from '../../support/engine.js';
+import { Engine, run, subjects, type EngineOptions } from '../../support/engine.js';
 import { FaultyLog } from '../../support/faulty-log.js';
 import { smallCity } from '../../support/market.js';
 import { repeated, sorted } from '../../support/rows.js';
@@ -84,6 +87,27 @@ class Region {
     );
   }
 
+  /** As if another node had become the owner of a partition. */
+  async take(partition: number, writer: string): Promise<void> {
+    const subject = subjects.journal(partition);
+    for (;;) {
+      const reader = new JournalReader();
+      let control: Control | undefined;
+      let expectLastSeq = 0;
+      for await (const { seq, payload } of readToEnd(this.log, subject, 1)) {
+        control = reader.push(payload)?.control ?? control;
+        expectLastSeq = seq;
+      }
+      const taken = { ...control!, writer, commit: control!.commit + 1, epoch: control!.epoch + 1 };
+      const [payload] = encodeJournalEntry(
+        { control: taken, changes: Changes.of([]) },
+        this.log.payloadBytesMax,
+      );
+      const { outcome } = await this.log.append([{ subject, payload: payload!, expectLastSeq }]);
+      if (outcome === 'committed') return;
+    }
+  }
+
   async stop(): Promise<void> {
     await Promise.allSettled([...this.engines.values()].map(({ node }) => node.stop()));
   }
@@ -139,6 +163,25 @@ describe('nodes of one region', () => {
     expect(sorted(results.rows)).toEqual(undisturbed);
   });
 
+  it('P1 P2 when one of its partitions is taken, what had heard it begins anew, and all rows are as ever', async () => {
+    const a = await region.start('a');
+    await until('a owns all', () => region.shared('a'), { pollMs: 5 });
+    const producer = a.producer();
+    for (let from = 0; from < city.length; from += 150) {
+      await producer.send(city.slice(from, from + 150));
+      await producer.producer.flush();
+      const isBack = (): boolean => a.node.stats.events >= from + 150 && region.shared('a');
+      await until('a has noticed, and is back at work', isBack, { pollMs: 5 });
+      // Somebody has taken it meanwhile, who is nowhere to be seen afterwards.
+      await region.take((from / 150) % PARTITIONS, `stranger-${from}`);
+    }
+    const results = await a.results(await producer.end(), region.log);
+    expect(a.node.stats.fenced).toBeGreaterThan(1);
+    expect(a.node.stats.void).toBeGreaterThan(0);
+    expect(repeated(results.rows)).toEqual([]);
+    expect(sorted(results.rows)).toEqual(undisturbed);
+  });
+
   it('P1 one that hung for longer than its lease lets go of what others have, and goes on', async () => {
     const a = await region.start('a', { standbys: 1 });
     const b = await region.start('b', { standbys: 1 });
@@ -162,12 +205,15 @@ describe('nodes of one region', () => {
 /** Snapshots of which one record turns out to be damaged when it is read. */
 class DamagedStore extends MemoryStore {
   found = 0;
+  /** So many are good before that. */
+  sound = 0;
+
   override source(partition: number): ActorSource {
     const source = super.source(partition);
     return {
       get: (id) => {
         const bytes = source.get(id);
-        if (bytes === undefined || this.found > 0) return bytes;
+        if (bytes === undefined || this.found > 0 || this.sound-- > 0) return bytes;
         this.found++;
         throw new GroundswellError('GS_DATA_CORRUPT', `The record of partition ${partition} is damaged.`);
       },
@@ -189,6 +235,35 @@ describe('a damaged snapshot', () => {
       await producer.sendEach(city);
       const results = await engine.results(await producer.end());
       expect(store.found).toBe(1);
+      expect(repeated(results.rows)).toEqual([]);
+      expect(sorted(results.rows)).toEqual(undisturbed);
+      await engine.stop();
+    },
+  );
+
+  it.each([20, 45, 49, 53])(
+    'P2 P5 what others have heard of its partition, and not committed, is taken back: after %i good ones',
+    async (sound) => {
+      const store = new DamagedStore();
+      store.sound = Number.POSITIVE_INFINITY;
+      let open: () => void = () => undefined;
+      let gate = Promise.resolve();
+      const log = new FaultyLog(region.log, { before: () => gate });
+      const limits = { idleSteps: 0, turnBytes: 1 };
+      const engine = await Engine.start({ partitions: PARTITIONS, store, limits, log, frameEvents: 4 });
+      const producer = engine.producer('test', region.log);
+      const half = Math.floor(city.length / 2);
+      await producer.send(city.slice(0, half));
+      await producer.producer.flush();
+      await until('all of it is taken', () => engine.node.stats.events >= half);
+      // From here on nothing is committed.
+      gate = new Promise<void>((resolve) => (open = resolve));
+      store.sound = sound;
+      await producer.send(city.slice(half));
+      const untilMs = await producer.end();
+      await until('the damage is found', () => store.found === 1);
+      open();
+      const results = await engine.results(untilMs, region.log);
       expect(repeated(results.rows)).toEqual([]);
       expect(sorted(results.rows)).toEqual(undisturbed);
       await engine.stop();

@@ -1,9 +1,10 @@
 // Hunts, for snapshots of a whole region: mail that was under way and is lost or comes twice, a partition that is older or
 // newer than the others, rows that are missing, wrong or there twice after a restore or with other partitions.
 import { describe, expect, it } from 'vitest';
-import { sleep } from '../../../../src/core/clock.js';
+import { sleep, systemClock } from '../../../../src/core/clock.js';
 import { Changes } from '../../../../src/partition/changes.js';
 import type { Row } from '../../../../src/actor/row.js';
+import { MemoryLeases, MemoryLeaseServer } from '../../../../src/log/memory/memory-leases.js';
 import { MemoryLog } from '../../../../src/log/memory/memory-log.js';
 import { MemoryObjects } from '../../../../src/log/memory/memory-objects.js';
 import { lastControl } from '../../../../src/node/base/journal-tail.js';
@@ -20,6 +21,7 @@ import { decodeOutput } from '../../../../src/partition/output.js';
 import { MemoryStore } from '../../../../src/state/memory/memory-store.js';
 import { EagerClock } from '../../../support/eager-clock.js';
 import { Engine, run, subjects, type EngineOptions } from '../../../support/engine.js';
+import { until } from '../../../support/until.js';
 import { handMade, MINUTE, smallCity, T0, type RawEvent } from '../../../support/market.js';
 
 const clock = new EagerClock();
@@ -87,15 +89,38 @@ async function interrupted(
   share: number,
 ): Promise<Taken> {
   const log = new MemoryLog();
-  const engine = await Engine.start({ ...options, log });
-  const producer = engine.producer();
+  const nodes = await twoNodes(log, options);
+  const producer = nodes[0]!.producer();
   const half = Math.floor(events.length * share);
   await producer.send(events.slice(0, half));
   const taking = take(log, options.partitions ?? 4);
   await producer.send(events.slice(half));
   const taken = await taking;
-  await engine.stop();
+  await Promise.all(nodes.map((node) => node.stop()));
   return taken;
+}
+
+/** Nodes that share a region: between them there is mail in the stream. */
+async function twoNodes(log: MemoryLog, options: EngineOptions): Promise<Engine[]> {
+  const leases = new MemoryLeaseServer(systemClock);
+  const nodes = ['a', 'b'].map((id) => {
+    const member = {
+      leases: new MemoryLeases(leases),
+      id,
+      name: id,
+      weight: 1,
+      version: 'test',
+      standbys: 0,
+    };
+    return new Engine({ ...options, log, clock: systemClock, membership: { ...member, ttlMs: 1_000 } });
+  });
+  await Promise.all(nodes.map(({ node }) => node.start()));
+  const owned = (): number[] => nodes.map(({ node }) => node.status().partitions.length);
+  const all = options.partitions ?? 4;
+  await until('they share', () => owned().every((n) => n > 0) && owned().reduce((a, b) => a + b) === all, {
+    pollMs: 5,
+  });
+  return nodes;
 }
 
 /** Waits until a region that gets no more events has done all that there was to do. */
