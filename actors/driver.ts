@@ -6,7 +6,7 @@
 import { ByteReader, defineActor, type ActorContext, type Behaviour, type Tally } from '../src/index.js';
 import { tellLive } from './live.js';
 import { DRIVERS_AT, market, MINUTE_MS } from './market.js';
-import { PingLog, type Ping, type PingVisitor, type Status } from './ping-log.js';
+import { CODES_BEFORE, PingLog, type Ping, type PingVisitor, type Status } from './ping-log.js';
 
 const MS_AT: Readonly<Record<Status, number>> = {
   open: market.index.open_ms,
@@ -27,6 +27,8 @@ interface DriverState {
 
 const IS_SHOWN = 1;
 const HAS_TAKEN = 2;
+/** Its pings may have been drawn together: their codes have a place more. */
+const MAY_BE_DRAWN = 4;
 
 export interface DriverOptions {
   /** How long a ping holds when no other comes, ms. */
@@ -80,13 +82,14 @@ export function driver({ presenceMs, live }: DriverOptions): Behaviour<DriverSta
     state: () => ({ pings: new PingLog(), shown: false }),
     store: {
       encode({ pings, shown }, writer) {
-        pings.writeTo(writer.uint((shown ? IS_SHOWN : 0) | (pings.hasTaken ? HAS_TAKEN : 0)));
+        pings.writeTo(writer.uint((shown ? IS_SHOWN : 0) | (pings.hasTaken ? HAS_TAKEN : 0) | MAY_BE_DRAWN));
         return writer;
       },
       decode(stored) {
         const reader = new ByteReader(stored as Uint8Array);
         const flags = reader.uint();
-        const pings = PingLog.from(reader, (flags & HAS_TAKEN) !== 0);
+        const codes = (flags & MAY_BE_DRAWN) === 0 ? CODES_BEFORE : undefined;
+        const pings = PingLog.from(reader, (flags & HAS_TAKEN) !== 0, codes);
         return { pings, shown: (flags & IS_SHOWN) !== 0 };
       },
     },
@@ -95,16 +98,21 @@ export function driver({ presenceMs, live }: DriverOptions): Behaviour<DriverSta
       'driver.location': {
         key: 'driverId',
         handle(state, event, ctx) {
-          const sealMs = minuteEnd(event.ts);
-          if (sealMs <= ctx.watermark) {
+          const { ts, cell } = event;
+          const { watermark } = ctx;
+          const sealMs = minuteEnd(ts);
+          if (sealMs <= watermark) {
             ctx.late(event);
             return;
           }
-          const { ts, cell } = event;
           const status = event['status'] as Status;
           const tells = live || state.shown;
           const before = tells ? state.pings.newest : undefined;
-          state.pings.add(ts, status, cell!);
+          if (!state.pings.add(ts, status, cell!)) {
+            ctx.late(event);
+            return;
+          }
+          state.pings.drawTogether(watermark, presenceMs);
           if (tells && (before === undefined || ts >= before.ts))
             show(state, ctx, before, { ts, status, cell: cell! });
           const dueMs = ctx.due('seal');

@@ -1,7 +1,8 @@
 /**
  * Where a driver was and what it did: its pings in (ts, arrival) order, and the last one that was taken out, which may still
- * hold. In memory a ping is a small integer, for there are millions: 8 × its time since the ping before, + 4 if its cell is
- * another and stands behind it, + its status. Stored, these are numbers of 7 bits to a byte, three bytes for most.
+ * hold. In memory a ping is a small integer, for there are millions: 16 × its time since the ping before, + 8 if there were others
+ * between that said the same, + 4 if its cell is another and stands behind it, + its status. Stored, these are numbers of 7 bits to
+ * a byte, three bytes for most.
  */
 import type { ByteReader, ByteWriter } from '../src/index.js';
 
@@ -21,7 +22,12 @@ export interface PingVisitor {
 }
 
 const MOVED = 4;
-const CODES = 8;
+const DRAWN = 8;
+const CODES = 16;
+/** Of logs that were stored before pings were drawn together. */
+export const CODES_BEFORE = 8;
+/** A log is looked through whenever it has so many codes more. */
+const MANY_CODES = 16;
 
 /** A code for each ping; behind the first, and behind each that is in another cell than the one before, its cell. */
 type Codes = (number | string)[];
@@ -45,17 +51,22 @@ export class PingLog {
   #newestStatus: Status = 'offline';
   #newestCell = '';
 
-  /** @param hasTaken whether `taken` was something when it was written */
-  static from(reader: ByteReader, hasTaken: boolean): PingLog {
+  /**
+   * @param hasTaken whether `taken` was something when it was written
+   * @param codes `CODES_BEFORE` for a log of that time
+   */
+  static from(reader: ByteReader, hasTaken: boolean, codes = CODES): PingLog {
     const log = new PingLog();
     if (hasTaken) log.#took(reader.float(), STATUSES[reader.uint()]!, reader.text());
     let ts = 0;
     let cell = '';
     while (!reader.done) {
       const code = reader.uint();
-      ts += Math.floor(code / CODES);
-      if ((code & MOVED) !== 0) cell = reader.text();
-      log.#append(ts, STATUSES[code & 3]!, cell);
+      ts += Math.floor(code / codes);
+      // Beyond 31 bits there are no operations on bits.
+      const flags = code % codes;
+      if ((flags & MOVED) !== 0) cell = reader.text();
+      log.#append(ts, STATUSES[flags & 3]!, cell, (flags & DRAWN) !== 0);
     }
     return log;
   }
@@ -99,18 +110,65 @@ export class PingLog {
     return pings;
   }
 
-  /** Adds a ping behind all that are not later: equal times keep their order of arrival. */
-  add(ts: number, status: Status, cell: string): void {
+  /**
+   * Adds a ping behind all that are not later: equal times keep their order of arrival. False when it would stand among pings that
+   * were drawn together: nobody knows any more which of them it would have cut short.
+   */
+  add(ts: number, status: Status, cell: string): boolean {
     if (this.#codes === undefined || ts >= this.#newestMs) {
-      this.#append(ts, status, cell);
-      return;
+      this.#append(ts, status, cell, false);
+      return true;
     }
-    const pings = this.list();
+    const cursor = new Cursor(this.#codes, this.#from, this.#used, this.#firstMs);
+    const pings: (Ping & { drawn: boolean })[] = [];
+    while (cursor.next())
+      pings.push({ ts: cursor.ts, status: cursor.status, cell: cursor.cell, drawn: cursor.drawn });
     let i = pings.length;
     while (i > 0 && pings[i - 1]!.ts > ts) i--;
-    pings.splice(i, 0, { ts, status, cell });
+    if (pings[i]!.drawn) return false;
+    pings.splice(i, 0, { ts, status, cell, drawn: false });
     this.#codes = undefined;
-    for (const one of pings) this.#append(one.ts, one.status, one.cell);
+    for (const one of pings) this.#append(one.ts, one.status, one.cell, one.drawn);
+    return true;
+  }
+
+  /**
+   * Of pings one after the other that say the same, leaves out those between the first and the last: they tell nothing. For
+   * drivers that ping often, whose log is stored with each ping.
+   * @param beforeMs older ones only: nothing comes any more between them, unless it is late
+   * @param holdsMs how long a ping holds: they are not drawn further apart
+   */
+  drawTogether(beforeMs: number, holdsMs: number): void {
+    const codes = this.#codes;
+    if (codes === undefined || (this.#used - this.#from) % MANY_CODES !== 0) return;
+    let into = this.#from;
+    /** The last one that stays, and the one before it, which says the same when there are two of those. */
+    let lastAt = into;
+    let lastMs = Number.NaN;
+    let beforeLastMs = Number.NaN;
+    let status = -1;
+    let same = 0;
+    let ts = this.#firstMs;
+    for (let at = into; at < this.#used;) {
+      const code = codes[at++] as number;
+      ts += Math.floor(code / CODES);
+      const goesOn = (code & MOVED) === 0 && (code & 3) === status;
+      if (goesOn && same > 1 && ts < beforeMs && ts - beforeLastMs <= holdsMs) {
+        codes[lastAt] = (ts - beforeLastMs) * CODES + DRAWN + status;
+        lastMs = ts;
+        continue;
+      }
+      same = goesOn ? same + 1 : 1;
+      status = code & 3;
+      beforeLastMs = lastMs;
+      lastMs = ts;
+      lastAt = into;
+      codes[into++] = code;
+      if ((code & MOVED) !== 0) codes[into++] = codes[at++]!;
+    }
+    // No letters are held that nobody reads.
+    for (let i = into; i < this.#used; i++) codes[i] = 0;
+    this.#used = into;
   }
 
   /** Takes the pings before a time, exclusive, out of the log. */
@@ -149,8 +207,8 @@ export class PingLog {
     this.#takenCell = cell;
   }
 
-  #append(ts: number, status: Status, cell: string): void {
-    const code = STATUSES.indexOf(status);
+  #append(ts: number, status: Status, cell: string, drawn: boolean): void {
+    const code = STATUSES.indexOf(status) + (drawn ? DRAWN : 0);
     if (this.#codes === undefined) {
       this.#codes = [MOVED + code, cell];
       this.#from = 0;
@@ -165,7 +223,7 @@ export class PingLog {
       }
     }
     this.#newestMs = ts;
-    this.#newestStatus = STATUSES[code]!;
+    this.#newestStatus = status;
     // The same letters are not held twice.
     if (cell !== this.#newestCell) this.#newestCell = cell;
   }
@@ -200,6 +258,8 @@ class Cursor {
   ts: number;
   status: Status = 'offline';
   cell = '';
+  /** There were others between the one before and this. */
+  drawn = false;
 
   constructor(codes: Codes, from: number, end: number, firstMs: number) {
     this.#codes = codes;
@@ -214,6 +274,7 @@ class Cursor {
     const code = this.#codes[this.at++] as number;
     this.ts += Math.floor(code / CODES);
     this.status = STATUSES[code & 3]!;
+    this.drawn = (code & DRAWN) !== 0;
     if ((code & MOVED) !== 0) this.cell = this.#codes[this.at++] as string;
     return true;
   }

@@ -209,6 +209,22 @@ describe('driver: late pings', () => {
     });
   });
 
+  it('one among pings that said the same, long ago, is late data, for only the first and the last of them are known', async () => {
+    const told = fresh();
+    const often = Array.from({ length: 64 }, (_, i) => ping(i / 2, 'open'));
+    // Each with the watermark five seconds behind it, as they come.
+    for (const one of often) await told.step([one], (one.ts - at(0)) / 1_000 - 5);
+    await told.step([ping(8.25, 'ontrip', B)], 27);
+    expect(told.driven.sides).toMatchObject([
+      { kind: 'late', type: 'driver.location', body: { ts: at(8.25) } },
+    ]);
+    await told.step([ping(30.25, 'ontrip', B)], 60);
+    expect(told.counts('open_ms', 'busy_ms')).toEqual({
+      [`${A} 0`]: { open_ms: 59_750 },
+      [`${B} 0`]: { busy_ms: 250 },
+    });
+  });
+
   it('P5 what it holds outlives a recovery', async () => {
     const told = fresh();
     await told.step([ping(10, 'ontrip'), ping(70, 'open', B)], 60);

@@ -1,7 +1,7 @@
 /** Hunts: a ping that comes back another one, in another place, or after it was taken. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { PingLog, type Ping } from '../../../actors/ping-log.js';
+import { CODES_BEFORE, PingLog, type Ping } from '../../../actors/ping-log.js';
 import { ByteReader, ByteWriter } from '../../../src/index.js';
 
 const ping: fc.Arbitrary<Ping> = fc.record({
@@ -44,6 +44,17 @@ function inOrder(pings: readonly Ping[]): Ping[] {
     .map(({ one }) => one);
 }
 
+/** Pings that say the same, one soon after the other, as the first and the last of them. */
+function runs(pings: readonly Ping[], holdsMs: number): unknown[] {
+  const all: { status: string; cell: string; fromMs: number; toMs: number }[] = [];
+  for (const { ts, status, cell } of pings) {
+    const last = all.at(-1);
+    if (last?.status === status && last.cell === cell && ts - last.toMs <= holdsMs) last.toMs = ts;
+    else all.push({ status, cell, fromMs: ts, toMs: ts });
+  }
+  return all;
+}
+
 describe('PingLog', () => {
   it('gives pings back in (ts, arrival) order, also after it was stored at any time', () => {
     fc.assert(
@@ -81,6 +92,85 @@ describe('PingLog', () => {
         expect(log.taken).toEqual(inOrder(pings).at(-1));
       }),
     );
+  });
+
+  it('P7 pings drawn together say what all of them said, and who comes among them is turned away', () => {
+    const often = fc.record({
+      afterMs: fc.integer({ min: 0, max: 900 }),
+      // Most say what the one before said.
+      change: fc.integer({ min: 0, max: 15 }),
+      lateMs: fc.option(fc.integer({ min: 1, max: 30_000 }), { nil: undefined, freq: 6 }),
+    });
+    let left = 0;
+    let turnedAway = 0;
+    fc.assert(
+      fc.property(
+        fc.array(often, { minLength: 20, maxLength: 150 }),
+        fc.integer({ min: 500, max: 20_000 }),
+        fc.array(fc.nat(149), { maxLength: 4 }),
+        (steps, holdsMs, storedAfter) => {
+          let log = new PingLog();
+          const accepted: Ping[] = [];
+          let ts = 1_700_000_000_000;
+          let [status, cell] = ['open', '9q8yyk'] as [Ping['status'], string];
+          for (const [i, { afterMs, change, lateMs }] of steps.entries()) {
+            ts += afterMs;
+            if (change === 0) status = status === 'open' ? 'ontrip' : 'open';
+            if (change === 1) cell = cell === '9q8yyk' ? '9q8yym' : '9q8yyk';
+            const ping = {
+              ts: ts - (lateMs ?? 0),
+              status: lateMs === undefined ? status : 'enroute',
+              cell,
+            } as Ping;
+            if (log.add(ping.ts, ping.status, ping.cell)) accepted.push(ping);
+            else turnedAway++;
+            log.drawTogether(ts - 5_000, holdsMs);
+            if (storedAfter.includes(i)) log = storedAndLoaded(log);
+          }
+          left += accepted.length - log.list().length;
+          const endMs = ts - 3_000;
+          const all = inOrder(accepted);
+          expect(runs(takeBefore(log, endMs), holdsMs)).toEqual(
+            runs(
+              all.filter((one) => one.ts < endMs),
+              holdsMs,
+            ),
+          );
+          expect(runs(log.list(), holdsMs)).toEqual(
+            runs(
+              all.filter((one) => one.ts >= endMs),
+              holdsMs,
+            ),
+          );
+        },
+      ),
+      { numRuns: 300 },
+    );
+    expect(left, 'pings that were left out').toBeGreaterThan(1_000);
+    expect(turnedAway, 'pings that were turned away').toBeGreaterThan(100);
+  });
+
+  it('one that pings twice a second and stays is a few pings', () => {
+    const log = new PingLog();
+    for (let i = 0; i < 120; i++) {
+      expect(log.add(1_700_000_000_000 + 500 * i, 'open', '9q8yyk')).toBe(true);
+      log.drawTogether(1_700_000_000_000 + 500 * i - 5_000, 300_000);
+    }
+    expect(log.list().length).toBeLessThan(32);
+  });
+
+  it('a log that was stored before pings were drawn together is read', () => {
+    const writer = new ByteWriter();
+    // Eight times the time, four for another cell, the status.
+    writer
+      .uint(1_700_000_000_000 * 8 + 4 + 2)
+      .text('9q8yyk')
+      .uint(4_000 * 8 + 1);
+    const log = PingLog.from(new ByteReader(writer.take()), false, CODES_BEFORE);
+    expect(log.list()).toEqual([
+      { ts: 1_700_000_000_000, status: 'ontrip', cell: '9q8yyk' },
+      { ts: 1_700_000_004_000, status: 'enroute', cell: '9q8yyk' },
+    ]);
   });
 
   it('a ping of the same cell costs three bytes', () => {
