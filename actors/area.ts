@@ -19,5 +19,8 @@ export function area(level: 'gh5' | 'gh4', options: MarketWindows): Behaviour {
     onClose(ctx, closed) {
       rows.emit(ctx, closed);
     },
+    onQuiet(ctx, closed, repeats) {
+      rows.emit(ctx, closed, undefined, repeats);
+    },
   });
 }

@@ -12,6 +12,7 @@ import {
   type ClosedWindow,
   type FeatureVector,
   type LinearScorer,
+  type Repeats,
   type Surge,
   type Tally,
 } from '../src/index.js';
@@ -58,6 +59,9 @@ export function cell(options: MarketWindows & { readonly scorer: LinearScorer })
       }
       rows.emit(ctx, closed, scorer.score(input));
     },
+    onQuiet(ctx, closed, repeats) {
+      rows.emit(ctx, closed, undefined, repeats);
+    },
   });
 }
 
@@ -88,22 +92,23 @@ export class LevelRows {
   }
 
   /** Emits closed windows of the actor that is called, the minute with its surge. */
-  emit(ctx: ActorContext, closed: readonly ClosedWindow[], surge?: Surge): void {
+  emit(ctx: ActorContext, closed: readonly ClosedWindow[], surge?: Surge, repeats?: Repeats): void {
     const { key } = ctx;
     const level = this.#level;
     for (const { sizeMs, endMs, rev, tally, lastPane } of closed) {
       const { window, features: all } = this.#bySize.get(sizeMs)!;
-      const features = all.of(level, tally, lastPane);
-      const start = endMs - sizeMs;
-      // Literals, not spreads: most rows are of no minute.
-      if (level !== 'cell') {
-        const children = lastPane?.n[market.index.children] ?? 0;
-        ctx.emit({ level, key, window, start, end: endMs, rev, features, children });
-      } else if (surge === undefined || sizeMs !== MINUTE_MS) {
-        ctx.emit({ level, key, window, start, end: endMs, rev, features });
-      } else {
-        ctx.emit({ level, key, window, start, end: endMs, rev, features, surge });
-      }
+      ctx.emit({
+        level,
+        key,
+        window,
+        start: endMs - sizeMs,
+        end: endMs,
+        rev,
+        features: all.of(level, tally, lastPane),
+        surge: sizeMs === MINUTE_MS ? surge : undefined,
+        children: level === 'cell' ? undefined : (lastPane?.n[market.index.children] ?? 0),
+        repeats,
+      });
     }
   }
 }

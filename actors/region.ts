@@ -14,5 +14,8 @@ export function region(options: MarketWindows): Behaviour {
     onClose(ctx, closed) {
       rows.emit(ctx, closed);
     },
+    onQuiet(ctx, closed, repeats) {
+      rows.emit(ctx, closed, undefined, repeats);
+    },
   });
 }

@@ -12,6 +12,7 @@ export {
   FeatureVector,
   type Completeness,
   type Features,
+  type Repeats,
   type Row,
   type RowDraft,
   type Surge,

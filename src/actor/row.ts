@@ -42,6 +42,16 @@ export class FeatureVector {
   }
 }
 
+/** More windows with the values of a row. */
+export interface Repeats {
+  /** How many: at most `REPEATS_MAX`. */
+  readonly times: number;
+  /** Each starts and ends so much later than the one before it, ms. */
+  readonly everyMs: number;
+}
+
+export const REPEATS_MAX = 1_000;
+
 /** What a behaviour emits; the engine adds region, watermark and completeness. */
 export interface RowDraft {
   /** `cell`, `gh5`, `gh4`, `region`, or a feature author's own level. One subject token. */
@@ -57,9 +67,11 @@ export interface RowDraft {
   /** 0 when final for the first time; +1 for each correction by late data. */
   readonly rev: number;
   readonly features: Features | FeatureVector;
-  readonly surge?: Surge;
+  readonly surge?: Surge | undefined;
   /** How many child rows went into this one (levels above the cell). */
-  readonly children?: number;
+  readonly children?: number | undefined;
+  /** The windows that follow have the same values: a row for each of them too, at the price of one. */
+  readonly repeats?: Repeats | undefined;
 }
 
 export interface Completeness {
@@ -70,9 +82,10 @@ export interface Completeness {
   readonly children?: number;
 }
 
-export interface Row extends Omit<RowDraft, 'children' | 'features'> {
+export interface Row extends Omit<RowDraft, 'children' | 'features' | 'surge' | 'repeats'> {
   readonly region: string;
   readonly features: Features;
+  readonly surge?: Surge;
   readonly final: boolean;
   /** The stage's watermark when the row was made: event time, ms UTC. */
   readonly watermark: number;

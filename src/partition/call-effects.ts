@@ -32,9 +32,14 @@ export class CallEffects implements Effects {
     // Here, where it fails the call: when it is applied, the call has succeeded.
     expectRow(draft);
     const { features } = draft;
-    const row = features instanceof FeatureVector ? { ...draft, features: features.toObject() } : draft;
+    // Whoever says it fills the same objects again.
+    const row = {
+      ...draft,
+      features: features instanceof FeatureVector ? features.toObject() : { ...features },
+    };
+    const then = { ...about };
     this.#held.push((effects) => {
-      effects.emit(row, about);
+      effects.emit(row, then);
     });
   }
 

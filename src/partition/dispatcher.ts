@@ -13,6 +13,7 @@ import type { Resident } from './actor-record.js';
 import { expectValues } from './finite-values.js';
 import { CallFailed, deadLetter, plainBody, textOf, type Call } from './poison.js';
 import { whyNotPlain } from './plain-data.js';
+import type { RowAbout } from './row-block.js';
 import type { Effects } from './step-effects.js';
 import type { StageMarks } from './watermark.js';
 
@@ -42,6 +43,8 @@ interface Surroundings {
 export class Dispatcher implements ActorContext, Caller {
   readonly #here: Surroundings;
   readonly #effects: Effects;
+  /** What is said of the row that is being emitted. */
+  readonly #about: { -readonly [K in keyof RowAbout]: RowAbout[K] };
   #calling: Resident | undefined;
   /** What is set up to this time fires next, and need not be noted: event time, ms UTC. */
   firesUntilMs = Number.NEGATIVE_INFINITY;
@@ -49,6 +52,8 @@ export class Dispatcher implements ActorContext, Caller {
   constructor(surroundings: Surroundings) {
     this.#here = surroundings;
     this.#effects = surroundings.effects;
+    const { region, partitions: expected } = surroundings;
+    this.#about = { region, watermark: 0, final: false, expected, reported: 0 };
   }
 
   activate(type: string, key: string): Resident | undefined {
@@ -172,11 +177,14 @@ export class Dispatcher implements ActorContext, Caller {
 
   emit(draft: RowDraft): void {
     const { stage } = this.#actor.type;
-    const { marks, partitions, region } = this.#here;
-    const { end } = draft;
-    const { watermark } = this;
-    const reported = stage === 0 ? partitions : marks.reported(stage, end);
-    this.#effects.emit(draft, { region, watermark, final: end <= watermark, expected: partitions, reported });
+    const { marks, partitions } = this.#here;
+    const { end, repeats } = draft;
+    const lastEnd = repeats === undefined ? end : end + repeats.times * repeats.everyMs;
+    const about = this.#about;
+    about.watermark = this.watermark;
+    about.final = lastEnd <= about.watermark;
+    about.reported = stage === 0 ? partitions : marks.reported(stage, lastEnd);
+    this.#effects.emit(draft, about);
   }
 
   show(values: Readonly<Record<string, number>>): void {

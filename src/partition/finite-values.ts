@@ -1,20 +1,26 @@
 /** What rows may hold, and what may be shown: finite numbers. It is looked at when it is said, so that whoever says it fails. */
 import { GroundswellError } from '../core/errors.js';
-import { FeatureVector, type RowDraft } from '../actor/row.js';
+import { FeatureVector, REPEATS_MAX, type RowDraft } from '../actor/row.js';
 
 /** @throws GroundswellError GS_BEHAVIOUR naming what is no finite number */
-export function expectRow({ features, surge, children }: RowDraft): void {
+export function expectRow(draft: RowDraft): void {
+  const { features } = draft;
   expectValues(features instanceof FeatureVector ? features.toObject() : features);
-  expectHead(surge, children);
+  expectHead(draft);
 }
 
 /** What stands in a row besides its features. */
-export function expectHead(surge: RowDraft['surge'], children: number | undefined): void {
+export function expectHead({ surge, children, repeats }: RowDraft): void {
   if (surge !== undefined) {
     expectNumber('multiplier', surge.multiplier);
     expectNumber('raw', surge.raw);
   }
   if (children !== undefined) expectNumber('children', children);
+  if (repeats === undefined) return;
+  const { times, everyMs } = repeats;
+  expectNumber('everyMs', everyMs);
+  if (!Number.isInteger(times) || times < 0 || times > REPEATS_MAX)
+    throw refuse(`A row is repeated ${times} times: it can be from 0 to ${REPEATS_MAX} times.`);
 }
 
 export function expectValues(values: unknown): void {

@@ -7,7 +7,9 @@ import type { Row } from '../actor/row.js';
 import { GroundswellError } from '../core/errors.js';
 import { RowBlock, rowsOf, splitBlock, type RowKind } from './row-block.js';
 
-export const OUTPUT_FORMAT = 3;
+export const OUTPUT_FORMAT = 4;
+/** Its rows do not repeat: they are read the same way. */
+const FORMAT_BEFORE = 3;
 
 /** Something for a side subject: `late.<type>`, `dead.<type>`. */
 export interface SideOutput {
@@ -154,7 +156,7 @@ export function decodeOutput(bytes: Uint8Array): OutputFrame {
     SideOutput[],
     ShownBlock[],
   ];
-  if (format !== OUTPUT_FORMAT) {
+  if (format !== OUTPUT_FORMAT && format !== FORMAT_BEFORE) {
     throw new RangeError(`output format ${format} is not known here (expected ${OUTPUT_FORMAT})`);
   }
   const blocks = stored.map(blockOf);

@@ -3,7 +3,14 @@
  * is bytes, a row behind the other, from when a row is emitted until somebody reads it. A day of a city is millions of
  * rows, each written and read more than once; as objects they cost several times as much as computing them.
  */
-import { FeatureVector, type Features, type Row, type RowDraft } from '../actor/row.js';
+import {
+  FeatureVector,
+  REPEATS_MAX,
+  type Features,
+  type Repeats,
+  type Row,
+  type RowDraft,
+} from '../actor/row.js';
 import { ByteReader, ByteWriter } from '../core/bytes.js';
 import { expectHead, expectNumber, expectObject } from './finite-values.js';
 
@@ -30,14 +37,20 @@ export interface RowKind extends RowHead {
 
 /** Numbers of a row that every kind has. */
 export const FIXED = 6;
-/** Which of a row's times and reports are others than those of the row before it; of its end, the difference is written. */
+/**
+ * Which of a row's times and reports are others than those of the row before it; of its end, the difference is written. And
+ * whether the row stands for some more after it, which are the same but for their windows.
+ */
 const OTHER_END = 1;
 const OTHER_WATERMARK = 2;
 const OTHER_REPORTED = 4;
+const REPEATED = 8;
 /** Room that a block begins with. */
 const BLOCK_BYTES = 1024;
 /** A block of so many bytes takes no more rows: several fit a message, and none need be taken apart to fit one. */
 const BLOCK_BYTES_MAX = 64 * 1024;
+/** And of so many rows: one that is repeated takes few bytes, and is many when it is read. */
+const BLOCK_ROWS_MAX = 4_096;
 
 /** Numbers per row. */
 export function stride({ names, model, hasChildren }: RowHead): number {
@@ -77,8 +90,9 @@ export class RowBlock {
   #read(): { keys: string[]; numbers: Float64Array } {
     const { kind, count, bytes } = this;
     const step = stride(kind);
-    // A row takes more than a byte: memory is not taken for what cannot be there.
-    if (count > bytes.length) throw new RangeError(`${bytes.length} bytes cannot hold ${count} rows`);
+    // Memory is not taken for what cannot be there.
+    if (count > BLOCK_ROWS_MAX + REPEATS_MAX)
+      throw new RangeError(`${bytes.length} bytes cannot hold ${count} rows`);
     const reader = new ByteReader(bytes);
     const keys: string[] = [];
     const numbers = new Float64Array(count * step);
@@ -89,6 +103,9 @@ export class RowBlock {
       if ((other & OTHER_END) !== 0) end += reader.number();
       if ((other & OTHER_WATERMARK) !== 0) watermark = reader.number();
       if ((other & OTHER_REPORTED) !== 0) reported = reader.number();
+      const times = (other & REPEATED) === 0 ? 0 : reader.uint();
+      const everyMs = times === 0 ? 0 : reader.number();
+      const from = at;
       numbers[at++] = end;
       numbers[at++] = kind.rev;
       numbers[at++] = kind.final ? 1 : 0;
@@ -96,6 +113,14 @@ export class RowBlock {
       numbers[at++] = kind.expected;
       numbers[at++] = reported;
       for (let left = step - FIXED; left > 0; left--) numbers[at++] = reader.number();
+      if (times * step > numbers.length - at)
+        throw new RangeError(`a block holds more than its ${count} rows`);
+      for (let left = times; left > 0; left--) {
+        keys.push(keys.at(-1)!);
+        numbers.copyWithin(at, from, from + step);
+        numbers[at] = end += everyMs;
+        at += step;
+      }
     }
     if (!reader.done) throw new RangeError(`a block holds more than its ${count} rows`);
     return { keys, numbers };
@@ -133,10 +158,9 @@ export class RowBlocks {
    * @throws GroundswellError GS_BEHAVIOUR naming a value that is no finite number
    */
   emit(draft: RowDraft, about: RowAbout): void {
-    const { features, surge, children } = draft;
-    expectObject(features);
-    expectHead(surge, children);
-    this.#put(draft, children, about);
+    expectObject(draft.features);
+    expectHead(draft);
+    this.#put(draft, draft.children, about);
   }
 
   #put(draft: RowDraft, children: number | undefined, about: RowAbout): void {
@@ -148,7 +172,7 @@ export class RowBlocks {
       // First the one that is not full.
       blocks.unshift(block);
     }
-    this.#count++;
+    this.#count += 1 + (draft.repeats?.times ?? 0);
   }
 
   take(): RowBlock[] {
@@ -202,8 +226,8 @@ class OpenBlock {
   /** Takes a row, unless it is full or the row is of another kind. */
   add(draft: RowDraft, children: number | undefined, about: RowAbout): boolean {
     const { kind } = this;
-    if (this.#writer.length > BLOCK_BYTES_MAX) return false;
-    const { level, rev, end, surge, features } = draft;
+    if (this.#writer.length > BLOCK_BYTES_MAX || this.#count >= BLOCK_ROWS_MAX) return false;
+    const { level, rev, end, surge, features, repeats } = draft;
     if (level !== kind.level || rev !== kind.rev || about.final !== kind.final) return false;
     if ((surge === undefined ? null : surge.model) !== kind.model) return false;
     if (end - draft.start !== kind.lengthMs || about.region !== kind.region) return false;
@@ -218,8 +242,9 @@ class OpenBlock {
     }
     const took =
       features instanceof FeatureVector ? this.#takeVector(features, at) : this.#takeObject(features, at);
-    if (took) this.#write(draft.key, end, about.watermark, about.reported, values, 0, at + names.length);
-    return took;
+    if (!took) return false;
+    this.#write(draft.key, end, about.watermark, about.reported, repeats, values, 0, at + names.length);
+    return true;
   }
 
   /** Takes features from a place on; false when they are others than this block's. */
@@ -254,7 +279,7 @@ class OpenBlock {
     for (let row = from; row < to; row++) {
       const at = row * step;
       const [end, watermark, reported] = [numbers[at]!, numbers[at + 3]!, numbers[at + 5]!];
-      this.#write(keys[row]!, end, watermark, reported, numbers, at + FIXED, at + step);
+      this.#write(keys[row]!, end, watermark, reported, undefined, numbers, at + FIXED, at + step);
     }
   }
 
@@ -268,24 +293,32 @@ class OpenBlock {
     end: number,
     watermark: number,
     reported: number,
+    repeats: Repeats | undefined,
     rest: Float64Array,
     from: number,
     to: number,
   ): void {
     const writer = this.#writer;
+    const times = repeats?.times ?? 0;
     writer
       .text(key)
       .uint(
         (end === this.#end ? 0 : OTHER_END) |
           (watermark === this.#watermark ? 0 : OTHER_WATERMARK) |
-          (reported === this.#reported ? 0 : OTHER_REPORTED),
+          (reported === this.#reported ? 0 : OTHER_REPORTED) |
+          (times === 0 ? 0 : REPEATED),
       );
     if (end !== this.#end) writer.number(end - this.#end);
     this.#end = end;
     if (watermark !== this.#watermark) writer.number((this.#watermark = watermark));
     if (reported !== this.#reported) writer.number((this.#reported = reported));
+    if (times > 0) {
+      const { everyMs } = repeats!;
+      writer.uint(times).number(everyMs);
+      this.#end += times * everyMs;
+    }
     writer.numbers(rest, from, to);
-    this.#count++;
+    this.#count += 1 + times;
     if (end < this.#firstEndMs) this.#firstEndMs = end;
   }
 }

@@ -105,6 +105,23 @@ export class Panes {
     return start === undefined ? undefined : start * this.#paneMs;
   }
 
+  /**
+   * The first end after one at which any window is other than there: a pane enters it or leaves it. Infinity when none ever is.
+   * @param sizesMs of the windows
+   */
+  changesAfter(endMs: number, sizesMs: readonly number[]): number {
+    const starts = this.#starts;
+    const end = endMs / this.#paneMs;
+    const entering = this.#firstFrom(end);
+    let change = entering < starts.length ? starts[entering]! + 1 : Number.POSITIVE_INFINITY;
+    for (const sizeMs of sizesMs) {
+      const size = sizeMs / this.#paneMs;
+      const oldest = this.#firstFrom(end - size);
+      if (oldest < entering) change = Math.min(change, starts[oldest]! + size + 1);
+    }
+    return change * this.#paneMs;
+  }
+
   /** True when any pane starts in [from, to). */
   anyIn(fromMs: number, toMs: number): boolean {
     const last = this.#firstFrom(toMs / this.#paneMs) - 1;

@@ -4,6 +4,7 @@
  * the author says what a closed window means.
  */
 import { defineActor, type ActorContext, type Behaviour, type Send } from '../actor/behaviour.js';
+import { REPEATS_MAX, type Repeats } from '../actor/row.js';
 import { Panes } from './panes.js';
 import { addTally, isZeroTally, type Tally } from './tally.js';
 
@@ -36,6 +37,11 @@ export interface WindowedSpec {
     closed: readonly ClosedWindow[],
     find: (sizeMs: number) => Tally | undefined,
   ): void;
+  /**
+   * Called in the place of `onClose` for windows that end while nothing is added: the same ones hold the same, so many times
+   * more, a pane later each. What slides out of an hour costs one call then, not sixty. Without it `onClose` is called for each.
+   */
+  onQuiet?(ctx: ActorContext, closed: readonly ClosedWindow[], repeats: Repeats): void;
 }
 
 interface WindowedState {
@@ -50,6 +56,13 @@ export function windowed(spec: WindowedSpec): Behaviour {
   const longestMs = Math.max(...windowsMs);
   const longerMs = windowsMs.filter((sizeMs) => sizeMs > paneMs);
 
+  /** Ends after one that may close with it, for nothing changes up to the last of them. */
+  function quietEnds(panes: Panes, endMs: number, closableMs: number): Repeats {
+    const untilMs = Math.min(panes.changesAfter(endMs, windowsMs) - paneMs, closableMs);
+    const times = Math.max(0, Math.floor((untilMs - endMs) / paneMs));
+    return { times: Math.min(times, REPEATS_MAX), everyMs: paneMs };
+  }
+
   function closeAt(state: WindowedState, ctx: ActorContext, endMs: number): void {
     const { panes } = state;
     const pane = panes.get(endMs - paneMs);
@@ -61,10 +74,17 @@ export function windowed(spec: WindowedSpec): Behaviour {
       if (tally !== undefined && !isZeroTally(tally))
         closed.push({ sizeMs, endMs, rev: 0, tally, lastPane: pane });
     }
-    spec.onClose(ctx, closed, (sizeMs) => panes.windowEnding(endMs, sizeMs));
-    const nextMs = panes.anyIn(endMs + paneMs - longestMs, endMs) ? endMs : panes.earliestFrom(endMs);
+    let lastMs = endMs;
+    if (pane === undefined && spec.onQuiet !== undefined) {
+      const repeats = quietEnds(panes, endMs, ctx.watermark);
+      spec.onQuiet(ctx, closed, repeats);
+      lastMs += repeats.times * paneMs;
+    } else {
+      spec.onClose(ctx, closed, (sizeMs) => panes.windowEnding(endMs, sizeMs));
+    }
+    const nextMs = panes.anyIn(lastMs + paneMs - longestMs, lastMs) ? lastMs : panes.earliestFrom(lastMs);
     if (nextMs !== undefined) ctx.schedule('close', nextMs + paneMs);
-    panes.prune(endMs - longestMs - Math.ceil(allowedLatenessMs / paneMs) * paneMs);
+    panes.prune(lastMs - longestMs - Math.ceil(allowedLatenessMs / paneMs) * paneMs);
   }
 
   function correct(state: WindowedState, ctx: ActorContext): void {

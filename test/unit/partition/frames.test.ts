@@ -374,6 +374,85 @@ describe('output frames', () => {
     );
   });
 
+  it('a row that stands for some after it is read as all of them, counted and halved as such', () => {
+    const about = { region: 'sf', watermark: 9e12, final: true, expected: 4, reported: 4 };
+    const repeated = fc.record({
+      one: row,
+      times: fc.nat(40),
+      everyMs: fc.integer({ min: 1, max: 3_600_000 }),
+    });
+    fc.assert(
+      fc.property(fc.array(repeated, { minLength: 1, maxLength: 20 }), time, (list, afterMs) => {
+        const blocks = new RowBlocks();
+        for (const { one, times, everyMs } of list)
+          blocks.emit({ ...one, children: one.completeness.children, repeats: { times, everyMs } }, about);
+        const expected = list.flatMap(({ one, times, everyMs }) =>
+          Array.from({ length: times + 1 }, (_, i) => {
+            const { children } = one.completeness;
+            const completeness = {
+              expected: 4,
+              reported: 4,
+              ...(children === undefined ? {} : { children }),
+            };
+            const at = { start: one.start + i * everyMs, end: one.end + i * everyMs };
+            return { ...one, ...at, final: true, watermark: 9e12, completeness };
+          }),
+        );
+        expect(blocks.count).toBe(expected.length);
+        const taken = blocks.take();
+        const frames = encodeOutput({ progress, blocks: taken, sides: [], shown: [] }, 2_000).map(
+          decodeOutput,
+        );
+        expect(sorted(frames.flatMap((frame) => frame.rows))).toEqual(sorted(expected));
+        expect(taken.reduce((sum, block) => sum + countRows(block, afterMs), 0)).toBe(
+          expected.filter(({ end }) => end > afterMs).length,
+        );
+      }),
+    );
+  });
+
+  it('P8 a block ends before its rows are too many to be read at once, however few bytes they take', () => {
+    const [one] = fc.sample(row, { numRuns: 1, seed: 1 });
+    const blocks = new RowBlocks();
+    const about = { region: 'sf', watermark: 0, final: true, expected: 4, reported: 4 };
+    const repeats = { times: 999, everyMs: 60_000 };
+    for (let i = 0; i < 20; i++) blocks.emit({ ...one!, children: undefined, repeats }, about);
+    const taken = blocks.take();
+    expect(taken.reduce((sum, { count }) => sum + count, 0)).toBe(20_000);
+    expect(Math.max(...taken.map(({ count }) => count))).toBeLessThan(6_000);
+  });
+
+  it.each([-1, 1.5, 1_001, Number.NaN, '2'])('a row cannot be repeated %s times', (times) => {
+    const [one] = fc.sample(row, { numRuns: 1, seed: 1 });
+    const about = { region: 'sf', watermark: 0, final: true, expected: 4, reported: 4 };
+    const repeats = { times: times as number, everyMs: 60_000 };
+    expect(codeOf(() => new RowBlocks().emit({ ...one!, repeats }, about))).toMatch(
+      /^GS_BEHAVIOUR.*repeated/,
+    );
+  });
+
+  it('a block that says that a row stands for more than its rows is damaged', () => {
+    const [one] = fc.sample(row, { numRuns: 1, seed: 1 });
+    const blocks = new RowBlocks();
+    const about = { region: 'sf', watermark: 0, final: true, expected: 4, reported: 4 };
+    blocks.emit({ ...one!, children: undefined, repeats: { times: 5, everyMs: 60_000 } }, about);
+    const [{ kind, count, firstEndMs, bytes }] = blocks.take() as [RowBlock];
+    expect(count).toBe(6);
+    expect(() => new RowBlock(kind, 5, firstEndMs, bytes).keys).toThrow('more than its 5 rows');
+    expect(() => new RowBlock(kind, 7, firstEndMs, bytes).keys).toThrow('the bytes end within');
+  });
+
+  it('outputs of before rows were repeated are read', () => {
+    const [frame] = encodeOutput({ progress, blocks: [], sides: [], shown: [] }, 5_000);
+    const before = frame!.slice();
+    // The version stands behind the list's own byte.
+    expect(before[1]).toBe(4);
+    before[1] = 3;
+    expect(decodeOutput(before).progress).toEqual(progress);
+    before[1] = 2;
+    expect(() => decodeOutput(before)).toThrow('output format 2 is not known here');
+  });
+
   it('revisions of one row keep their order', () => {
     const [one] = fc.sample(row, { numRuns: 1, seed: 1 });
     const rows = Array.from({ length: 200 }, (_, rev) => ({ ...one!, rev }));

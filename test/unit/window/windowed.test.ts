@@ -3,7 +3,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { defineActor, type ActorEvent, type Behaviour } from '../../../src/actor/behaviour.js';
 import { Panes } from '../../../src/window/panes.js';
-import { windowed } from '../../../src/window/windowed.js';
+import type { Repeats } from '../../../src/actor/row.js';
+import { windowed, type ClosedWindow } from '../../../src/window/windowed.js';
 import { addTally, type Tally } from '../../../src/window/tally.js';
 import { Driven, MINUTE } from '../partition/driven.js';
 
@@ -117,6 +118,66 @@ describe('windowed: closing', () => {
     for (let minute = 0; minute < 100; minute++) await driven.step([at(minute)], (minute + 1) * MINUTE);
     const panes = Panes.from(driven.stored('cell', 'a') as Uint8Array, MINUTE);
     expect(panes.list().map(([startMs]) => startMs / MINUTE)).toEqual([95, 96, 97, 98, 99]);
+  });
+});
+
+describe('windowed: while nothing changes', () => {
+  const step = fc.record({
+    minutes: fc.array(
+      fc.record({ early: fc.integer({ min: -2, max: 6 }), by: fc.integer({ min: -1, max: 2 }) }),
+      {
+        maxLength: 4,
+      },
+    ),
+    passes: fc.oneof(fc.integer({ min: 0, max: 3 }), fc.integer({ min: 4, max: 90 })),
+    recover: fc.boolean(),
+  });
+  const windowsMs = [1, 2, 5, 15].map((minutes) => minutes * MINUTE);
+
+  function telling(told: Told[], calls: { count: number }, quiet: boolean): Behaviour[] {
+    const tell = (closed: readonly ClosedWindow[], times = 0): void => {
+      calls.count++;
+      for (const { sizeMs, endMs, rev, tally, lastPane } of closed)
+        for (let i = 0; i <= times; i++)
+          told.push([sizeMs / MINUTE, endMs / MINUTE + i, rev, 10 * (tally.n[0] ?? 0) + (lastPane ? 1 : 0)]);
+    };
+    const cell = windowed({
+      ...{ type: 'cell', sends: [], paneMs: MINUTE, windowsMs, allowedLatenessMs: LATENESS },
+      onClose: (_, closed) => tell(closed),
+      ...(quiet
+        ? {
+            onQuiet: (_: unknown, closed: readonly ClosedWindow[], { times, everyMs }: Repeats) => {
+              expect(everyMs).toBe(MINUTE);
+              tell(closed, times);
+            },
+          }
+        : {}),
+    });
+    return [source, cell];
+  }
+
+  it('P7 property: onQuiet and its repeats say what onClose would say each minute, in fewer calls', async () => {
+    const calls = [{ count: 0 }, { count: 0 }] as const;
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 12 }), async (steps) => {
+        const told: [Told[], Told[]] = [[], []];
+        const both = [
+          new Driven(telling(told[0], calls[0], true)),
+          new Driven(telling(told[1], calls[1], false)),
+        ];
+        let minute = 10;
+        for (const { minutes, passes, recover } of steps) {
+          const events = minutes.map(({ early, by }) => at(minute + early, by));
+          minute += passes;
+          for (const driven of both) await driven.step(events, minute * MINUTE);
+          if (recover) for (const driven of both) driven.recover();
+        }
+        for (const driven of both) await driven.step([], (minute + 40) * MINUTE);
+        expect(told[0].map(String).sort()).toEqual(told[1].map(String).sort());
+      }),
+      { numRuns: 150 },
+    );
+    expect(calls[0].count).toBeLessThan(0.7 * calls[1].count);
   });
 });
 
