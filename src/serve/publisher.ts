@@ -82,6 +82,7 @@ export class Publisher {
   #cursorSeq = 0;
   #running: Promise<void> = Promise.resolve();
   #stopping = false;
+  #gaveUp = false;
   /** Sequence of the last output looked at, and of the one after which a stop may end the loop. */
   #readThrough = 0;
   #stopAfter = 0;
@@ -150,11 +151,15 @@ export class Publisher {
       const messages = reader.take(TAKE_BYTES);
       if (reader.failure !== undefined) throw reader.failure;
       if (messages.length === 0) await woken;
-      else if (!(await this.#publishAll(messages))) await this.#open();
+      else if (!(await this.#publishAll(messages))) {
+        // What could not be published is the next one's to do: nothing that comes behind it may go out before.
+        if (this.#gaveUp) return;
+        await this.#open();
+      }
     }
   }
 
-  /** False when another publisher has come further meanwhile: ours then goes on from there. */
+  /** False when another publisher has come further meanwhile, and ours then goes on from there; or when it gave up. */
   async #publishAll(messages: readonly LogMessage[]): Promise<boolean> {
     let entries: LogEntry[] = [];
     for (const { seq, payload } of messages) {
@@ -175,7 +180,7 @@ export class Publisher {
     return true;
   }
 
-  /** False when the cursor is not where this publisher left it. */
+  /** False when the cursor is not where this publisher left it, or it gave up: it is stopped, and the target takes nothing now. */
   async #publish(entries: readonly LogEntry[], cursor: Cursor): Promise<boolean> {
     const { target, partition, clock } = this.#options;
     const payload = json(cursor);
@@ -203,7 +208,10 @@ export class Publisher {
         if (out) this.published += entries.length;
         return out;
       }
-      if (this.#stopping) return true;
+      if (this.#stopping) {
+        this.#gaveUp = true;
+        return false;
+      }
       await sleep(clock, RETRY_MS);
     }
   }

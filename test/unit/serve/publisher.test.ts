@@ -83,6 +83,28 @@ describe('Publisher', () => {
     },
   );
 
+  it.each([1, 2, 3])(
+    'P3 one that is stopped while nothing is taken leaves nothing out: the next one publishes it, in order (%i lost)',
+    async (lost) => {
+      const one = await publisher();
+      target.fates = new Array<'lost'>(10_000).fill('lost');
+      say(1);
+      await until('it tries', () => target.fates.length < 9_990);
+      say(2);
+      // From here on a few more are lost, and then all is well again.
+      source.last = (subject) => {
+        target.fates = new Array<'lost'>(lost).fill('lost');
+        return MemoryLog.prototype.last.call(source, subject);
+      };
+      await one.stop();
+      target.fates = [];
+      const next = await publisher();
+      await until('all is out', async () => (await published()).length >= 2);
+      await next.stop();
+      expect(await published()).toEqual([1, 2]);
+    },
+  );
+
   it('fails with GS_STREAM_LOST when its stream is gone', async () => {
     const one = await publisher();
     target.fates = ['lost'];
