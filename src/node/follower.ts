@@ -46,6 +46,8 @@ interface Waiter {
 const WRITE_BYTES = 16 * 1024 * 1024;
 const WRITE_EVERY_MS = 1_000;
 const TAKE_BYTES = 4 * 1024 * 1024;
+/** A base snapshot is restored so often, when each turns out to be too old already. */
+const RESTORES_MAX = 3;
 const IDLE_MS = 1_000;
 
 export class Follower {
@@ -71,12 +73,13 @@ export class Follower {
     const { partition, log, subjects, store } = options;
     const journal = subjects.journal(partition);
     await checkPosition(options);
-    if (await beginsLater(options)) {
-      const restored = (await options.restore?.(partition)) ?? false;
-      if (!restored || (await beginsLater(options))) {
+    for (let restores = 0; await beginsLater(options); restores++) {
+      // While one was restored its owner may have made newer ones, and let go of the journal behind it.
+      const restored = restores < RESTORES_MAX && ((await options.restore?.(partition)) ?? false);
+      if (!restored) {
         throw new GroundswellError(
           'GS_STREAM_LOST',
-          `The journal of partition ${partition} begins after what is known here, and ${restored ? 'the base snapshot does not reach it' : 'there is no base snapshot'}: entries are missing.`,
+          `The journal of partition ${partition} begins after what is known here, and ${restores > 0 ? 'the base snapshot does not reach it' : 'there is no base snapshot'}: entries are missing.`,
         );
       }
     }

@@ -43,7 +43,7 @@ export interface OwnedPartitionsOptions extends Pick<NodeOptions, Given> {
   wake(): void;
   /** Called when one was let go. */
   onMoved(): void;
-  onFailure(thrown: unknown): void;
+  readonly onFailure: (thrown: unknown) => void;
 }
 
 /** A partition that is being handed over. */

@@ -26,6 +26,7 @@ import {
   type Control,
 } from '../../../../src/partition/journal.js';
 import { MemoryStore } from '../../../../src/state/memory/memory-store.js';
+import { Follower } from '../../../../src/node/follower.js';
 import { EagerClock } from '../../../support/eager-clock.js';
 import { until } from '../../../support/until.js';
 
@@ -168,6 +169,54 @@ describe('a base', () => {
     const pointer = (await world.make())!;
     await expect(restoreBase(pointer, 1, new MemoryStore(), world.objects)).rejects.toMatchObject({
       code: 'GS_STREAM_LOST',
+    });
+  });
+});
+
+describe('a follower', () => {
+  /** Restores bases one after the other; after each, the journal behind the next one is gone. */
+  async function following(world: World, pointers: readonly BasePointer[]): Promise<Follower> {
+    const { log, clock } = world;
+    const store = new MemoryStore();
+    let restores = 0;
+    return Follower.open({
+      ...{ partition: 0, log, subjects, store, clock },
+      restore: async () => {
+        const pointer = pointers[restores++];
+        if (pointer === undefined) return false;
+        await restoreBase(pointer, 0, store, world.objects);
+        const next = pointers[restores];
+        if (next !== undefined) await log.purge(subjects.journal(0), next.journalSeq + 1);
+        return true;
+      },
+    });
+  }
+
+  async function worldOf(bases: number): Promise<{ world: World; pointers: BasePointer[] }> {
+    const world = new World();
+    const pointers: BasePointer[] = [];
+    for (let i = 0; i < bases; i++) {
+      await world.commit();
+      pointers.push((await world.make())!);
+    }
+    await world.commit();
+    await world.log.purge(subjects.journal(0), pointers[0]!.journalSeq + 1);
+    return { world, pointers };
+  }
+
+  it('P5 restores a newer base when the journal behind its own went meanwhile', async () => {
+    const { world, pointers } = await worldOf(3);
+    const follower = await following(world, pointers);
+    await follower.catchUp();
+    expect(follower.control?.commit).toBe(4);
+    await follower.close();
+  });
+
+  it('P8 gives up after a few', async () => {
+    const { world, pointers } = await worldOf(6);
+    await expect(following(world, pointers)).rejects.toMatchObject({
+      code: 'GS_STREAM_LOST',
+      message: expect.stringContaining('the base snapshot does not reach it') as string,
     });
   });
 });
