@@ -4,9 +4,9 @@
  */
 import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { Child } from './children.js';
+import { freePorts } from '../free-ports.js';
 import { waitFor } from './waiting.js';
 
 const MAX_PAYLOAD_BYTES = 8 * 1024 * 1024;
@@ -150,24 +150,4 @@ export class Servers {
 
 function nameOf(index: number): string {
   return `s${index + 1}`;
-}
-
-/** Ports that nobody has at this moment. */
-async function freePorts(count: number): Promise<number[]> {
-  const holders = await Promise.all(
-    Array.from(
-      { length: count },
-      () =>
-        new Promise<ReturnType<typeof createServer>>((resolve, reject) => {
-          const server = createServer();
-          server.once('error', reject);
-          server.listen(0, '127.0.0.1', () => {
-            resolve(server);
-          });
-        }),
-    ),
-  );
-  const ports = holders.map((holder) => (holder.address() as AddressInfo).port);
-  await Promise.all(holders.map((holder) => new Promise((resolve) => holder.close(resolve))));
-  return ports;
 }

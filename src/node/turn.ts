@@ -95,7 +95,7 @@ export class Turn {
     // Nobody waits for states that a replay has changed: more of it may come, and change them again.
     const idle = !worked && (live || owned.some((one) => this.#isWaitedFor(one)));
     // Mail of the last commit is about to be read here: then the next is said without the stream.
-    const reading = sinceMs < READ_MAIL_MS && localMail.isReading(owned);
+    const reading = sinceMs < READ_MAIL_MS && !partitions.releasing && localMail.isReading(owned);
     if ((idle || due) && !reading && commits.start()) worked = true;
     return worked;
   }

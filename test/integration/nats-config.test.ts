@@ -4,7 +4,6 @@
  */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
@@ -19,6 +18,7 @@ import { locateNatsServer, WAYS } from '../../src/log/nats/server/locate.js';
 import { releaseWay } from '../../src/log/nats/server/release.js';
 import { Subjects } from '../../src/log/subjects.js';
 import { pieces } from '../contract/objects.contract.js';
+import { freePorts } from '../../bench/free-ports.js';
 import { until } from '../support/until.js';
 
 const CONFIGS = join(import.meta.dirname, '../../config/nats');
@@ -93,22 +93,6 @@ async function as(url: string, user: string): Promise<NatsConnection> {
   const connection = await connect({ servers: url, user, pass });
   connections.push(connection);
   return connection;
-}
-
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer());
-  const ports = await Promise.all(
-    servers.map(
-      (server) =>
-        new Promise<number>((resolve) => {
-          server.listen(0, '127.0.0.1', () => {
-            resolve((server.address() as AddressInfo).port);
-          });
-        }),
-    ),
-  );
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }
 
 describe('the files', () => {
