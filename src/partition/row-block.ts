@@ -90,8 +90,8 @@ export class RowBlock {
   #read(): { keys: string[]; numbers: Float64Array } {
     const { kind, count, bytes } = this;
     const step = stride(kind);
-    // Memory is not taken for what cannot be there.
-    if (count > BLOCK_ROWS_MAX + REPEATS_MAX)
+    // Memory is not taken for what cannot be there: a row takes more than a byte, unless it is repeated.
+    if (count > Math.max(bytes.length, BLOCK_ROWS_MAX + REPEATS_MAX))
       throw new RangeError(`${bytes.length} bytes cannot hold ${count} rows`);
     const reader = new ByteReader(bytes);
     const keys: string[] = [];

@@ -442,6 +442,15 @@ describe('output frames', () => {
     expect(() => new RowBlock(kind, 7, firstEndMs, bytes).keys).toThrow('the bytes end within');
   });
 
+  it('a block of before that was limited by its bytes alone is read, however many rows it has', () => {
+    const [one] = fc.sample(row, { numRuns: 1, seed: 1 });
+    const [{ kind }] = blocksOf([{ ...one!, features: {} }]) as [RowBlock];
+    const bare = { ...kind, names: [], model: null, hasChildren: false };
+    const writer = new ByteWriter();
+    for (let i = 0; i < 9_000; i++) writer.text('k').uint(0);
+    expect(new RowBlock(bare, 9_000, 0, writer.take()).keys).toHaveLength(9_000);
+  });
+
   it('outputs of before rows were repeated are read', () => {
     const [frame] = encodeOutput({ progress, blocks: [], sides: [], shown: [] }, 5_000);
     const before = frame!.slice();
