@@ -32,8 +32,6 @@ export class CommitPipeline {
   readonly #options: CommitPipelineOptions;
   #held: EncodedCommit[] = [];
   #inFlight: Promise<void> | undefined;
-  /** Partitions of the batch that was sent last. */
-  #flying = new Set<number>();
   /** Commits of the batch that is in flight. */
   #batch: readonly EncodedCommit[] = [];
   #startedAtMs = Number.NEGATIVE_INFINITY;
@@ -64,7 +62,7 @@ export class CommitPipeline {
 
   /** Resolves when no commit of a partition is in flight: until then it may still be stored, and is sent again if need be. */
   async clear(partition: number): Promise<void> {
-    if (this.#flying.has(partition)) await this.#inFlight;
+    if (this.#batch.some(({ commit }) => commit.partition === partition)) await this.#inFlight;
   }
 
   /** Whether a commit of this partition waits for the next batch. */
@@ -95,7 +93,6 @@ export class CommitPipeline {
     if (commits.length === 0) return false;
     const { batch, bytes, messages } = this.#pack(commits);
     this.#batch = batch;
-    this.#flying = new Set(batch.map(({ commit }) => commit.partition));
     this.#startedAtMs = clock.monotonic();
     const sentAtMs = this.#startedAtMs;
     this.#inFlight = groupCommit.commit(batch).then(

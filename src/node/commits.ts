@@ -78,11 +78,15 @@ export class Commits {
       owned.drop(partition, 'it was handed over').catch(this.#options.onFailure);
     }
     for (const partition of fenced) this.#fenced(partition);
-    stats.void += voided.length;
-    for (const partition of voided)
-      owned
-        .drop(partition, 'it had heard a partition that another node has taken')
-        .catch(this.#options.onFailure);
+    for (const partition of voided) this.#void(partition);
+  }
+
+  /** A partition had heard one that another node has taken: nothing of that was stored, and it is recovered from its journal. */
+  #void(partition: number): void {
+    const { logger, owned, stats } = this.#options;
+    stats.void++;
+    logger?.warn({ partition }, 'it had heard a partition that another node has taken, and begins anew');
+    owned.drop(partition, 'it had heard one that another node has taken').catch(this.#options.onFailure);
   }
 
   /** Another process has committed to a partition (P1). */

@@ -231,13 +231,18 @@ export class Partition {
     const to = this.partition;
     const marks = facts.marksMoved && from !== this ? from.#marks() : [];
     const moved = marks.length > 0 && from.#marksHeard.get(to) !== sumOf(marks);
-    if (effects.mail[to]!.size === 0 && !moved) return false;
+    const outbox = effects.mail[to]!;
+    if (outbox.size === 0 && !moved) return false;
     // First of all: it may be broken off anywhere behind this, and what was taken is then said again.
     this.#joined = true;
     from.#joined = true;
     if (moved) from.#marksHeard.set(to, sumOf(marks));
-    const messages = effects.takeMailTo(to);
-    this.#do({ kind: 'heard', from: from.partition, marks: moved ? marks : [], messages });
+    this.#do({
+      kind: 'heard',
+      from: from.partition,
+      marks: moved ? marks : [],
+      messages: outbox.take(),
+    });
     return true;
   }
 

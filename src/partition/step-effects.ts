@@ -68,12 +68,6 @@ export class StepEffects implements Effects {
     return here ? this.local[place]! : this.mail[place]!;
   }
 
-  /** Takes what leaves for one partition. */
-  takeMailTo(partition: number): MailMessage[] {
-    const outbox = this.mail[partition]!;
-    return outbox.size === 0 ? [] : outbox.take();
-  }
-
   /** Takes what leaves, by partition. */
   takeMail(): Map<number, readonly MailMessage[]> {
     const mail = new Map<number, readonly MailMessage[]>();

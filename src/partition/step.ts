@@ -134,18 +134,17 @@ export class Step {
     for (const { from, marks: raised, count, type, key, name, atMs, body } of openMailFrame(bytes)) {
       told += count;
       for (let i = 0; i < count; i++) this.#delivery.message(type(i), key(i), name(i), atMs(i), body(i));
-      for (let stage = 0; stage < raised.length; stage++) marks.raise(stage, from, raised[stage]!);
+      marks.raiseAll(from, raised);
     }
     this.facts.took(seq, told > 0);
-    for (let stage = 1; stage < marks.stages; stage++) this.#raiseLimit(stage);
+    this.#raiseLaterLimits();
     return told;
   }
 
-  #hear({ from, marks: raised, messages }: OperationOf<'heard'>): number {
-    const { marks } = this.facts;
+  #hear({ from, marks, messages }: OperationOf<'heard'>): number {
     for (const [type, key, name, atMs, body] of messages) this.#delivery.message(type, key, name, atMs, body);
-    for (let stage = 0; stage < raised.length; stage++) marks.raise(stage, from, raised[stage]!);
-    for (let stage = 1; stage < marks.stages; stage++) this.#raiseLimit(stage);
+    this.facts.marks.raiseAll(from, marks);
+    this.#raiseLaterLimits();
     this.facts.heard();
     return messages.length;
   }
@@ -177,6 +176,11 @@ export class Step {
   /** Moves stage 0's limit with the watermark that producers and the clock allow. */
   #observe(wallMs: number): void {
     if (this.facts.observe(wallMs)) this.#raiseLimit(0);
+  }
+
+  /** Moves the limits of the stages that follow marks. */
+  #raiseLaterLimits(): void {
+    for (let stage = 1; stage < this.#parts.timers.length; stage++) this.#raiseLimit(stage);
   }
 
   #raiseLimit(stage: number): void {

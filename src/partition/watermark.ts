@@ -221,6 +221,11 @@ export class StageMarks {
     if (before === this.#limits[stage]) this.#limits[stage] = this.#minOf(stage);
   }
 
+  /** Takes a partition's marks, by stage. */
+  raiseAll(partition: number, marks: readonly number[]): void {
+    for (let stage = 0; stage < marks.length; stage++) this.raise(stage, partition, marks[stage]!);
+  }
+
   /** Event time up to which a stage may close by the marks of the stage below (stage ≥ 1). */
   limitMs(stage: number): number {
     return this.#limits[stage - 1]!;
