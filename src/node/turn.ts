@@ -26,6 +26,13 @@ export interface TurnOptions extends Pick<NodeOptions, 'clock' | 'partition'> {
   readonly onFailure: (thrown: unknown) => void;
 }
 
+/** What one partition has to do in a turn. */
+interface Job {
+  readonly one: OwnedPartition;
+  readonly partition: Partition;
+  readonly what: () => void;
+}
+
 /** With so many times more messages than make a node behind, it gathers as long as it may. */
 const BEHIND_FULLY = 16;
 /** Of the time, making commits takes so much at most, as long as commits may be gathered. */
@@ -132,48 +139,61 @@ export class Turn {
     return [...owned.slice(this.#first), ...owned.slice(0, this.#first)];
   }
 
-  /** Input that was fetched, and time, for each. Gives those whose snapshots are damaged. */
+  /** Input that was fetched, and time, for each, and what they tell each other. Gives those whose snapshots are damaged. */
   #work(owned: readonly OwnedPartition[], wallMs: number, watch: TurnWatch): Set<OwnedPartition> {
     const { clock, limits, localMail, stats } = this.#options;
     const { turnTimersMax, turnTimersMs, turnInputMs } = limits;
-    const startedMs = clock.monotonic();
-    // Nobody waits for a replay's next value: what it closes, it closes in large pieces.
-    const deadlineMs = this.#live ? startedMs + turnTimersMs : Number.POSITIVE_INFINITY;
-    let timersLeft = turnTimersMax;
     const damaged = new Set<OwnedPartition>();
-    const unlessDamaged =
-      <T>(what: (one: OwnedPartition, more: T) => void) =>
-      (one: OwnedPartition, more: T): void => {
-        try {
-          what(one, more);
-        } catch (error) {
-          if (!isDamage(error)) throw error;
-          damaged.add(one);
-        }
-      };
-    const brokenOff = unlessDamaged((one, error: unknown) => {
-      one.partition.brokenOff(error);
-    });
-    underOneWatch(watch, owned, {
-      work: unlessDamaged((one, i: number) => {
-        one.accept(wallMs, startedMs + turnInputMs, stats);
+    const unlessDamaged = (one: OwnedPartition, what: () => void): void => {
+      try {
+        what();
+      } catch (error) {
+        if (!isDamage(error)) throw error;
+        damaged.add(one);
+      }
+    };
+    const startedMs = clock.monotonic();
+    const inputUntilMs = startedMs + turnInputMs;
+    // Nobody waits for a replay's next value: what it closes, it closes in large pieces.
+    const timersUntilMs = this.#live ? startedMs + turnTimersMs : Number.POSITIVE_INFINITY;
+    let timersLeft = turnTimersMax;
+    const advance = ({ partition }: OwnedPartition, untilMs: number): void => {
+      timersLeft -= this.#advance(partition, wallMs, timersLeft, untilMs);
+    };
+
+    const jobs: Job[] = [];
+    const add = (one: OwnedPartition, what: () => void): void => {
+      jobs.push({ one, partition: one.partition, what });
+    };
+    for (const [i, one] of owned.entries())
+      add(one, () => {
+        one.accept(wallMs, inputUntilMs, stats);
         // Whose turn it is closes something in every turn, however long input took.
-        const untilMs = i === 0 ? Math.max(deadlineMs, clock.monotonic() + 1) : deadlineMs;
-        timersLeft -= this.#advance(one.partition, wallMs, timersLeft, untilMs);
-      }),
-      brokenOff,
-    });
-    for (let round = 0, heard = true; heard && round < ROUNDS_MAX; round++) {
-      heard = false;
-      underOneWatch(watch, owned, {
-        work: unlessDamaged((one) => {
-          if (damaged.size > 0 || !localMail.exchange(one, owned)) return;
-          heard = true;
-          timersLeft -= this.#advance(one.partition, wallMs, timersLeft, deadlineMs);
-        }),
-        brokenOff,
+        advance(one, i === 0 ? Math.max(timersUntilMs, clock.monotonic() + 1) : timersUntilMs);
       });
-    }
+    const addRound = (round: number): void => {
+      let heard = false;
+      for (const [i, one] of owned.entries())
+        add(one, () => {
+          if (damaged.size === 0 && localMail.exchange(one, owned)) {
+            heard = true;
+            advance(one, timersUntilMs);
+          }
+          if (heard && i === owned.length - 1 && round < ROUNDS_MAX) addRound(round + 1);
+        });
+    };
+    addRound(1);
+
+    underOneWatch(watch, jobs, {
+      work: ({ one, what }) => {
+        unlessDamaged(one, what);
+      },
+      brokenOff: ({ one }, error) => {
+        unlessDamaged(one, () => {
+          one.partition.brokenOff(error);
+        });
+      },
+    });
     return damaged;
   }
 
