@@ -6,7 +6,8 @@
 import { ByteReader, defineActor, type ActorContext, type Behaviour, type Tally } from '../src/index.js';
 import { tellLive } from './live.js';
 import { DRIVERS_AT, market, MINUTE_MS } from './market.js';
-import { CODES_BEFORE, PingLog, type Ping, type PingVisitor, type Status } from './ping-log.js';
+import { cellOf, cellText, type Cell } from './cell-code.js';
+import { PingLog, type Ping, type PingLogFormat, type PingVisitor, type Status } from './ping-log.js';
 
 const MS_AT: Readonly<Record<Status, number>> = {
   open: market.index.open_ms,
@@ -29,6 +30,8 @@ const IS_SHOWN = 1;
 const HAS_TAKEN = 2;
 /** Its pings may have been drawn together: their codes have a place more. */
 const MAY_BE_DRAWN = 4;
+/** Cells stand there as numbers. */
+const HAS_NUMBERS = 8;
 
 export interface DriverOptions {
   /** How long a ping holds when no other comes, ms. */
@@ -82,14 +85,15 @@ export function driver({ presenceMs, live }: DriverOptions): Behaviour<DriverSta
     state: () => ({ pings: new PingLog(), shown: false }),
     store: {
       encode({ pings, shown }, writer) {
-        pings.writeTo(writer.uint((shown ? IS_SHOWN : 0) | (pings.hasTaken ? HAS_TAKEN : 0) | MAY_BE_DRAWN));
+        pings.writeTo(
+          writer.uint((shown ? IS_SHOWN : 0) | (pings.hasTaken ? HAS_TAKEN : 0) | MAY_BE_DRAWN | HAS_NUMBERS),
+        );
         return writer;
       },
       decode(stored) {
         const reader = new ByteReader(stored as Uint8Array);
         const flags = reader.uint();
-        const codes = (flags & MAY_BE_DRAWN) === 0 ? CODES_BEFORE : undefined;
-        const pings = PingLog.from(reader, (flags & HAS_TAKEN) !== 0, codes);
+        const pings = PingLog.from(reader, (flags & HAS_TAKEN) !== 0, formatOf(flags));
         return { pings, shown: (flags & IS_SHOWN) !== 0 };
       },
     },
@@ -125,6 +129,11 @@ export function driver({ presenceMs, live }: DriverOptions): Behaviour<DriverSta
   });
 }
 
+function formatOf(flags: number): PingLogFormat {
+  if ((flags & HAS_NUMBERS) !== 0) return 'numbers';
+  return (flags & MAY_BE_DRAWN) === 0 ? 'single' : 'texts';
+}
+
 /**
  * What a driver did in one minute, by cell. It sees the pings of that minute, after the one that held before it. One serves all
  * drivers, one after the other.
@@ -134,15 +143,15 @@ class DriverMinute implements PingVisitor {
   #endMs = 0;
   /** The first so many are in use. */
   #cellCount = 0;
-  readonly #cells: string[] = [];
+  readonly #cells: Cell[] = [];
   readonly #tallies: Tally[] = [];
   /** Where it was for any time. */
-  #touched: string[] = [];
+  #touched: Cell[] = [];
   /** The ping that holds: the first of those that say the same, one soon after the other, and the last. */
   #sinceMs = Number.NEGATIVE_INFINITY;
   #ts = Number.NEGATIVE_INFINITY;
   #status: Status | undefined;
-  #cell = '';
+  #cell: Cell = 0;
 
   constructor(presenceMs: number) {
     this.#presenceMs = presenceMs;
@@ -155,10 +164,10 @@ class DriverMinute implements PingVisitor {
     this.#ts = before?.ts ?? Number.NEGATIVE_INFINITY;
     this.#sinceMs = this.#ts;
     this.#status = before?.status;
-    this.#cell = before?.cell ?? '';
+    this.#cell = before === undefined ? 0 : cellOf(before.cell);
   }
 
-  ping(ts: number, status: Status, cell: string): void {
+  ping(ts: number, status: Status, cell: Cell): void {
     const before = this.#status;
     if (status === before && cell === this.#cell && ts <= this.#ts + this.#presenceMs) {
       this.#ts = ts;
@@ -184,11 +193,11 @@ class DriverMinute implements PingVisitor {
   /** The minute is over. */
   tell(ctx: ActorContext): void {
     this.#hold(this.#endMs);
-    carryDistinct(this.#touched, DRIVERS_AT, (cell, counter) => {
-      this.#add(cell, counter, 1);
+    carryDistinct(this.#touched.map(cellText), DRIVERS_AT, (cell, counter) => {
+      this.#add(cellOf(cell), counter, 1);
     });
     for (let i = 0; i < this.#cellCount; i++)
-      ctx.send('cell', this.#cells[i]!, 'add', this.#endMs - MINUTE_MS, this.#tallies[i]);
+      ctx.send('cell', cellText(this.#cells[i]!), 'add', this.#endMs - MINUTE_MS, this.#tallies[i]);
   }
 
   get #isSomewhere(): boolean {
@@ -207,7 +216,7 @@ class DriverMinute implements PingVisitor {
     if (!this.#touched.includes(cell)) this.#touched.push(cell);
   }
 
-  #add(cell: string, counter: number, by: number): void {
+  #add(cell: Cell, counter: number, by: number): void {
     let i = 0;
     while (i < this.#cellCount && this.#cells[i] !== cell) i++;
     if (i === this.#cellCount) {

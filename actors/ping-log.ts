@@ -1,10 +1,19 @@
 /**
  * Where a driver was and what it did: its pings in (ts, arrival) order, and the last one that was taken out, which may still
  * hold. In memory a ping is a small integer, for there are millions: 16 × its time since the ping before, + 8 if there were others
- * between that said the same, + 4 if its cell is another and stands behind it, + its status. Stored, these are numbers of 7 bits to
- * a byte, three bytes for most.
+ * between that said the same, + 4 if its cell is another and stands behind it, + its status. Stored, these are the same numbers of
+ * 7 bits to a byte, two or three bytes for most: a driver that pings often is stored with each of them.
  */
 import type { ByteReader, ByteWriter } from '../src/index.js';
+import {
+  cellBehind,
+  cellCode,
+  cellOf,
+  cellText,
+  readCellCode,
+  writeCellCode,
+  type Cell,
+} from './cell-code.js';
 
 export type Status = 'open' | 'enroute' | 'ontrip' | 'offline';
 const STATUSES: readonly Status[] = ['open', 'enroute', 'ontrip', 'offline'];
@@ -18,19 +27,21 @@ export interface Ping {
 
 /** Sees pings one after the other, without an object for each. */
 export interface PingVisitor {
-  ping(ts: number, status: Status, cell: string): void;
+  ping(ts: number, status: Status, cell: Cell): void;
 }
+
+/** How a log was written: before pings were drawn together, before cells were numbers, and now. */
+export type PingLogFormat = 'single' | 'texts' | 'numbers';
 
 const MOVED = 4;
 const DRAWN = 8;
 const CODES = 16;
-/** Of logs that were stored before pings were drawn together. */
-export const CODES_BEFORE = 8;
+const CODES_OF_SINGLE = 8;
 /** A log is looked through whenever it has so many codes more. */
 const MANY_CODES = 16;
 
-/** A code for each ping; behind the first, and behind each that is in another cell than the one before, its cell. */
-type Codes = (number | string)[];
+/** A code for each ping; behind the first, and behind each that is in another cell than the one before, the code of its cell. */
+type Codes = Cell[];
 /** They get room for a few more at a time: an array that grows by itself takes twice what it holds. */
 const MORE_CODES = 6;
 /** Few codes are left of a list when they are a fourth of it, or less. */
@@ -40,32 +51,35 @@ export class PingLog {
   /** The last ping that was taken out. */
   #takenMs = Number.NaN;
   #takenStatus: Status = 'offline';
-  #takenCell = '';
+  #takenCell: Cell = 0;
   /** Undefined while there is none: most drivers that fell silent have none. */
   #codes: Codes | undefined;
   /** Codes in use, from the first place up to the second; there may be room for more, on both sides. */
   #from = 0;
   #used = 0;
+  /** Some are texts. */
+  #hasTexts = false;
   #firstMs = Number.NaN;
-  #newestMs = Number.NaN;
+  /** How much later the newest is than the first, ms. */
+  #spanMs = 0;
   #newestStatus: Status = 'offline';
-  #newestCell = '';
+  #newestCell: Cell = 0;
 
-  /**
-   * @param hasTaken whether `taken` was something when it was written
-   * @param codes `CODES_BEFORE` for a log of that time
-   */
-  static from(reader: ByteReader, hasTaken: boolean, codes = CODES): PingLog {
+  /** @param hasTaken whether `taken` was something when it was written */
+  static from(reader: ByteReader, hasTaken: boolean, format: PingLogFormat = 'numbers'): PingLog {
     const log = new PingLog();
-    if (hasTaken) log.#took(reader.float(), STATUSES[reader.uint()]!, reader.text());
+    const codes = format === 'single' ? CODES_OF_SINGLE : CODES;
+    const readCell = (before: Cell): Cell =>
+      format === 'numbers' ? cellBehind(readCellCode(reader), before) : cellOf(reader.text());
+    if (hasTaken) log.#took(reader.float(), STATUSES[reader.uint()]!, readCell(0));
     let ts = 0;
-    let cell = '';
+    let cell: Cell = 0;
     while (!reader.done) {
       const code = reader.uint();
       ts += Math.floor(code / codes);
       // Beyond 31 bits there are no operations on bits.
       const flags = code % codes;
-      if ((flags & MOVED) !== 0) cell = reader.text();
+      if ((flags & MOVED) !== 0) cell = readCell(cell);
       log.#append(ts, STATUSES[flags & 3]!, cell, (flags & DRAWN) !== 0);
     }
     return log;
@@ -73,12 +87,16 @@ export class PingLog {
 
   /** The last of a record: nothing tells where it ends. */
   writeTo(writer: ByteWriter): void {
-    if (this.hasTaken)
-      writer.float(this.#takenMs).uint(STATUSES.indexOf(this.#takenStatus)).text(this.#takenCell);
+    if (this.hasTaken) {
+      writer.float(this.#takenMs).uint(STATUSES.indexOf(this.#takenStatus));
+      writeCellCode(writer, cellCode(this.#takenCell, 0));
+    }
     if (this.#codes === undefined) return;
     // The first ping's time is since the beginning of all time, not since a ping before it.
     const first = this.#codes[this.#from] as number;
-    writer.uint(this.#firstMs * CODES + first).uintsAndTexts(this.#codes, this.#from + 1, this.#used);
+    writer.uint(this.#firstMs * CODES + first);
+    if (!this.#hasTexts) writer.uints(this.#codes as number[], this.#from + 1, this.#used);
+    else for (let i = this.#from + 1; i < this.#used; i++) writeCellCode(writer, this.#codes[i]!);
   }
 
   get hasTaken(): boolean {
@@ -88,13 +106,13 @@ export class PingLog {
   /** The last ping that was taken out. */
   get taken(): Ping | undefined {
     if (!this.hasTaken) return undefined;
-    return { ts: this.#takenMs, status: this.#takenStatus, cell: this.#takenCell };
+    return { ts: this.#takenMs, status: this.#takenStatus, cell: cellText(this.#takenCell) };
   }
 
   /** The newest ping of all; if all were taken out, the last of these. */
   get newest(): Ping | undefined {
     if (this.#codes === undefined) return this.taken;
-    return { ts: this.#newestMs, status: this.#newestStatus, cell: this.#newestCell };
+    return { ts: this.#newestMs, status: this.#newestStatus, cell: cellText(this.#newestCell) };
   }
 
   /** Time of the oldest ping. */
@@ -106,7 +124,7 @@ export class PingLog {
     const pings: Ping[] = [];
     if (this.#codes === undefined) return pings;
     const cursor = new Cursor(this.#codes, this.#from, this.#used, this.#firstMs);
-    while (cursor.next()) pings.push({ ts: cursor.ts, status: cursor.status, cell: cursor.cell });
+    while (cursor.next()) pings.push({ ts: cursor.ts, status: cursor.status, cell: cellText(cursor.cell) });
     return pings;
   }
 
@@ -114,13 +132,14 @@ export class PingLog {
    * Adds a ping behind all that are not later: equal times keep their order of arrival. False when it would stand among pings that
    * were drawn together: nobody knows any more which of them it would have cut short.
    */
-  add(ts: number, status: Status, cell: string): boolean {
+  add(ts: number, status: Status, text: string): boolean {
+    const cell = cellOf(text);
     if (this.#codes === undefined || ts >= this.#newestMs) {
       this.#append(ts, status, cell, false);
       return true;
     }
     const cursor = new Cursor(this.#codes, this.#from, this.#used, this.#firstMs);
-    const pings: (Ping & { drawn: boolean })[] = [];
+    const pings: { ts: number; status: Status; cell: Cell; drawn: boolean }[] = [];
     while (cursor.next())
       pings.push({ ts: cursor.ts, status: cursor.status, cell: cursor.cell, drawn: cursor.drawn });
     let i = pings.length;
@@ -191,7 +210,8 @@ export class PingLog {
     // The next one is the first now: it says its cell, in the place of what was before it.
     this.#from = cursor.at - 2;
     codes[this.#from] = MOVED + STATUSES.indexOf(cursor.status);
-    codes[this.#from + 1] = cursor.cell;
+    codes[this.#from + 1] = cellCode(cursor.cell, 0);
+    this.#spanMs = this.#newestMs - cursor.ts;
     this.#firstMs = cursor.ts;
     const left = this.#used - this.#from;
     if (left * FEW_LEFT > codes.length) return;
@@ -201,34 +221,41 @@ export class PingLog {
     this.#used = left;
   }
 
-  #took(ts: number, status: Status, cell: string): void {
+  get #newestMs(): number {
+    return this.#firstMs + this.#spanMs;
+  }
+
+  #took(ts: number, status: Status, cell: Cell): void {
     this.#takenMs = ts;
     this.#takenStatus = status;
     this.#takenCell = cell;
   }
 
-  #append(ts: number, status: Status, cell: string, drawn: boolean): void {
+  #append(ts: number, status: Status, cell: Cell, drawn: boolean): void {
     const code = STATUSES.indexOf(status) + (drawn ? DRAWN : 0);
     if (this.#codes === undefined) {
-      this.#codes = [MOVED + code, cell];
+      this.#codes = [MOVED + code, cellCode(cell, 0)];
       this.#from = 0;
       this.#used = 2;
+      this.#hasTexts = typeof cell === 'string';
       this.#firstMs = ts;
+      this.#spanMs = 0;
     } else {
-      const sinceCode = (ts - this.#newestMs) * CODES + code;
+      const spanMs = ts - this.#firstMs;
+      const sinceCode = (spanMs - this.#spanMs) * CODES + code;
       if (cell === this.#newestCell) this.#push(sinceCode);
       else {
         this.#push(sinceCode + MOVED);
-        this.#push(cell);
+        this.#push(cellCode(cell, this.#newestCell));
+        this.#hasTexts ||= typeof cell === 'string';
       }
+      this.#spanMs = spanMs;
     }
-    this.#newestMs = ts;
     this.#newestStatus = status;
-    // The same letters are not held twice.
-    if (cell !== this.#newestCell) this.#newestCell = cell;
+    this.#newestCell = cell;
   }
 
-  #push(code: number | string): void {
+  #push(code: Cell): void {
     if (this.#used === this.#codes!.length) this.#makeRoom();
     this.#codes![this.#used++] = code;
   }
@@ -239,7 +266,7 @@ export class PingLog {
     const from = this.#from;
     const count = this.#used - from;
     const into: Codes =
-      2 * from >= count ? codes : new Array<number | string>(count + (count >> 2) + MORE_CODES);
+      2 * from >= count ? codes : new Array<Cell>(count + (count >> 2) + MORE_CODES).fill(0);
     for (let i = 0; i < count; i++) into[i] = codes[from + i]!;
     // No letters are held that nobody reads.
     for (let i = count; i < this.#used && into === codes; i++) into[i] = 0;
@@ -257,7 +284,7 @@ class Cursor {
   at: number;
   ts: number;
   status: Status = 'offline';
-  cell = '';
+  cell: Cell = 0;
   /** There were others between the one before and this. */
   drawn = false;
 
@@ -275,7 +302,7 @@ class Cursor {
     this.ts += Math.floor(code / CODES);
     this.status = STATUSES[code & 3]!;
     this.drawn = (code & DRAWN) !== 0;
-    if ((code & MOVED) !== 0) this.cell = this.#codes[this.at++] as string;
+    if ((code & MOVED) !== 0) this.cell = cellBehind(this.#codes[this.at++]!, this.cell);
     return true;
   }
 }

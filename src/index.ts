@@ -33,3 +33,4 @@ export {
   type Refused,
 } from './producer.js';
 export { ByteReader, ByteWriter } from './core/bytes.js';
+export { geohash30Of, geohash30Text } from './core/geohash.js';

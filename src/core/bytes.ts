@@ -43,10 +43,10 @@ export class ByteWriter {
     return this.uint(zigzag(value));
   }
 
-  /** Integers as `uint` writes them. */
-  uints(values: readonly number[]): this {
-    this.#reserve(8 * values.length);
-    for (let i = 0; i < values.length; i++) this.#putUint(values[i]!);
+  /** Integers as `uint` writes them: all, or those from a place up to another. */
+  uints(values: readonly number[], from = 0, to = values.length): this {
+    this.#reserve(8 * (to - from));
+    for (let i = from; i < to; i++) this.#putUint(values[i]!);
     return this;
   }
 
@@ -54,17 +54,6 @@ export class ByteWriter {
   ints(values: readonly number[]): this {
     this.#reserve(8 * values.length);
     for (let i = 0; i < values.length; i++) this.#putUint(zigzag(values[i]!));
-    return this;
-  }
-
-  /** Integers as `uint` writes them, and texts as `text` does: those from a place up to another. */
-  uintsAndTexts(values: readonly (number | string)[], from: number, to: number): this {
-    this.#reserve(8 * (to - from));
-    for (let i = from; i < to; i++) {
-      const value = values[i]!;
-      if (typeof value === 'number') this.#putUint(value);
-      else this.text(value).#reserve(8 * (to - i));
-    }
     return this;
   }
 

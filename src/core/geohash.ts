@@ -50,6 +50,23 @@ export function geohash30Text(hash: number): CellKey {
   return (PAIRS[hash >> 20]! + PAIRS[(hash >> 10) & 1023]! + PAIRS[hash & 1023]!) as CellKey;
 }
 
+/** By character code: which letter of the alphabet it is, or -1. */
+const LETTERS = new Int8Array(128).fill(-1);
+for (let i = 0; i < 32; i++) LETTERS[GEOHASH_ALPHABET.charCodeAt(i)] = i;
+
+/** The 30 bit integer of a geohash of six characters; -1 for any other text. `geohash30Text` gives the text again. */
+export function geohash30Of(text: string): number {
+  if (text.length !== 6) return -1;
+  let hash = 0;
+  for (let i = 0; i < 6; i++) {
+    const code = text.charCodeAt(i);
+    const letter = code < 128 ? LETTERS[code]! : -1;
+    if (letter < 0) return -1;
+    hash = (hash << 5) | letter;
+  }
+  return hash;
+}
+
 /** The set of 30 bit geohashes that a region covers, given as prefixes of one to six characters. */
 export class Cover {
   readonly prefixes: readonly string[];

@@ -1,7 +1,8 @@
 /** Hunts: a ping that comes back another one, in another place, or after it was taken. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { CODES_BEFORE, PingLog, type Ping } from '../../../actors/ping-log.js';
+import { cellText } from '../../../actors/cell-code.js';
+import { PingLog, type Ping } from '../../../actors/ping-log.js';
 import { ByteReader, ByteWriter } from '../../../src/index.js';
 
 const ping: fc.Arbitrary<Ping> = fc.record({
@@ -11,7 +12,7 @@ const ping: fc.Arbitrary<Ping> = fc.record({
     fc.integer({ min: 0, max: 2 ** 42 }),
   ),
   status: fc.constantFrom('open', 'enroute', 'ontrip', 'offline'),
-  cell: fc.constantFrom('9q8yyk', '9q8yym', '9q8zn0', 'gcpvj0d8'),
+  cell: fc.constantFrom('9q8yyk', '9q8yym', '9q8zn0', '000000', 'zzzzzz', 'gcpvj0d8', '9q8y', 'Zürich'),
 });
 
 function logOf(pings: readonly Ping[]): PingLog {
@@ -32,7 +33,7 @@ function storedAndLoaded(log: PingLog): PingLog {
 
 function takeBefore(log: PingLog, endMs: number): Ping[] {
   const taken: Ping[] = [];
-  log.takeBefore(endMs, { ping: (ts, status, cell) => taken.push({ ts, status, cell }) });
+  log.takeBefore(endMs, { ping: (ts, status, cell) => taken.push({ ts, status, cell: cellText(cell) }) });
   return taken;
 }
 
@@ -166,11 +167,42 @@ describe('PingLog', () => {
       .uint(1_700_000_000_000 * 8 + 4 + 2)
       .text('9q8yyk')
       .uint(4_000 * 8 + 1);
-    const log = PingLog.from(new ByteReader(writer.take()), false, CODES_BEFORE);
+    const log = PingLog.from(new ByteReader(writer.take()), false, 'single');
     expect(log.list()).toEqual([
       { ts: 1_700_000_000_000, status: 'ontrip', cell: '9q8yyk' },
       { ts: 1_700_000_004_000, status: 'enroute', cell: '9q8yyk' },
     ]);
+  });
+
+  it('a log that was stored before cells were numbers is read', () => {
+    const writer = new ByteWriter();
+    writer.float(1_700_000_000_000).uint(1).text('9q8yyj');
+    // Sixteen times the time, eight for one of several, four for another cell, the status.
+    writer
+      .uint(1_700_000_060_000 * 16 + 4 + 2)
+      .text('9q8yyk')
+      .uint(9_000 * 16 + 8 + 2)
+      .uint(1_000 * 16 + 4)
+      .text('gcpvj0d8');
+    const log = PingLog.from(new ByteReader(writer.take()), true, 'texts');
+    expect(log.taken).toEqual({ ts: 1_700_000_000_000, status: 'enroute', cell: '9q8yyj' });
+    const pings = [
+      { ts: 1_700_000_060_000, status: 'ontrip', cell: '9q8yyk' },
+      { ts: 1_700_000_069_000, status: 'ontrip', cell: '9q8yyk' },
+      { ts: 1_700_000_070_000, status: 'open', cell: 'gcpvj0d8' },
+    ];
+    expect(log.list()).toEqual(pings);
+    expect(storedAndLoaded(log).list()).toEqual(pings);
+    expect(storedAndLoaded(log).taken).toEqual(log.taken);
+  });
+
+  it('a ping of a neighbouring cell costs a byte or two more', () => {
+    const log = logOf([{ ts: 1_700_000_000_000, status: 'open', cell: '9q8yyk' }]);
+    const before = bytesOf(log).byteLength;
+    log.add(1_700_000_004_000, 'open', '9q8yym');
+    expect(bytesOf(log).byteLength - before).toBe(4);
+    log.add(1_700_000_008_000, 'open', '9q8yzm');
+    expect(bytesOf(log).byteLength - before).toBe(8);
   });
 
   it('a ping of the same cell costs three bytes', () => {

@@ -2,7 +2,14 @@
 import fc from 'fast-check';
 import ngeohash from 'ngeohash';
 import { describe, expect, it } from 'vitest';
-import { Cover, geohash30, geohash30Text, GEOHASH_ALPHABET, isGeohash } from '../../../src/core/geohash.js';
+import {
+  Cover,
+  geohash30,
+  geohash30Of,
+  geohash30Text,
+  GEOHASH_ALPHABET,
+  isGeohash,
+} from '../../../src/core/geohash.js';
 
 const cellOf = (lat: number, lon: number): string => geohash30Text(geohash30(lat, lon));
 const latitude = fc.double({ min: -90, max: 90, noNaN: true });
@@ -51,12 +58,24 @@ describe('geohash30', () => {
     expect(cellOf(37.7749, -122.4194)).toBe('9q8yyk');
   });
 
+  it('no other text is a number', () => {
+    for (const text of ['', '9q8yy', '9q8yykj', '9q8yya', '9q8yyK', '9q8yy ', '9q8yyé', '9q8yy🚕'])
+      expect(geohash30Of(text)).toBe(-1);
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary', minLength: 6, maxLength: 6 }), (text) => {
+        const hash = geohash30Of(text);
+        expect(hash === -1 ? isGeohash(text) && text.length === 6 : geohash30Text(hash) !== text).toBe(false);
+      }),
+    );
+  });
+
   it('text and number are two ways to write the same cell', () => {
     fc.assert(
       fc.property(fc.nat(2 ** 30 - 1), (hash) => {
         const text = geohash30Text(hash);
         expect(text).toHaveLength(6);
         expect([...text].reduce((sum, char) => sum * 32 + GEOHASH_ALPHABET.indexOf(char), 0)).toBe(hash);
+        expect(geohash30Of(text)).toBe(hash);
       }),
     );
   });
