@@ -16,8 +16,9 @@ const MS_AT: Readonly<Record<Status, number>> = {
   offline: -1,
 };
 
-/** What a driver of a status is to those who look now. */
-const SHOWN_AS = { open: 'open', enroute: 'enroute', ontrip: 'busy' } as const;
+/** What it is to live views when a driver of a status comes, and when it goes. */
+const COMES = { open: { open: 1 }, enroute: { enroute: 1 }, ontrip: { busy: 1 }, offline: {} } as const;
+const GOES = { open: { open: -1 }, enroute: { enroute: -1 }, ontrip: { busy: -1 }, offline: {} } as const;
 
 interface DriverState {
   /** Pings of minutes that are not sealed yet, and the last one before them, which may still hold. */
@@ -52,8 +53,8 @@ export function driver({ presenceMs, live }: DriverOptions): Behaviour<DriverSta
     const was = state.shown ? before : undefined;
     const stays = was?.cell === now.cell && was.status === now.status;
     if (stays) return;
-    if (was !== undefined) tellLive(ctx, was.cell, now.ts, change(was.status, -1));
-    if (now.status !== 'offline') tellLive(ctx, now.cell, now.ts, change(now.status, 1));
+    if (was !== undefined) tellLive(ctx, was.cell, now.ts, GOES[was.status]);
+    if (now.status !== 'offline') tellLive(ctx, now.cell, now.ts, COMES[now.status]);
     if (before !== undefined && before.status !== 'ontrip' && now.status === 'ontrip')
       tellLive(ctx, now.cell, now.ts, { pickups: 1 });
     if (before?.status === 'ontrip' && now.status === 'open')
@@ -63,7 +64,7 @@ export function driver({ presenceMs, live }: DriverOptions): Behaviour<DriverSta
 
   /** Takes this driver out of the live views. */
   function hide(state: DriverState, ctx: ActorContext, newest: Ping | undefined, ts: number): void {
-    if (state.shown && newest !== undefined) tellLive(ctx, newest.cell, ts, change(newest.status, -1));
+    if (state.shown && newest !== undefined) tellLive(ctx, newest.cell, ts, GOES[newest.status]);
     state.shown = false;
   }
 
@@ -110,7 +111,8 @@ export function driver({ presenceMs, live }: DriverOptions): Behaviour<DriverSta
             return;
           }
           const status = event['status'] as Status;
-          const tells = live || state.shown;
+          // Most say what the one before said, and that is shown.
+          const tells = live ? !state.shown || !state.pings.newestIs(status, cell!) : state.shown;
           const before = tells ? state.pings.newest : undefined;
           if (!state.pings.add(ts, status, cell!)) {
             ctx.late(event);
@@ -226,10 +228,6 @@ class DriverMinute implements PingVisitor {
     }
     this.#tallies[i]!.n[counter]! += by;
   }
-}
-
-function change(status: Status, by: 1 | -1): { open?: number; enroute?: number; busy?: number } {
-  return status === 'offline' ? {} : { [SHOWN_AS[status]]: by };
 }
 
 /** End of the minute that holds a time. */

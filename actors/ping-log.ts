@@ -115,6 +115,11 @@ export class PingLog {
     return { ts: this.#newestMs, status: this.#newestStatus, cell: cellText(this.#newestCell) };
   }
 
+  /** There are pings, and the newest says this. */
+  newestIs(status: Status, cell: string): boolean {
+    return this.#codes !== undefined && this.#newestStatus === status && this.#newestCell === cellOf(cell);
+  }
+
   /** Time of the oldest ping. */
   get oldestMs(): number | undefined {
     return this.#codes === undefined ? undefined : this.#firstMs;

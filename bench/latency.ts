@@ -8,8 +8,8 @@
  *   the view has each cell's row of it.
  *
  * An event is due when the rate says so, whatever the engine does, and its `ts` is that time: a pause of the process
- * counts for every event that was due in it. What the load was, the run checks itself: the events that took effect, and
- * the cells that have a row.
+ * counts for every event that was due in it. Where drivers go is simulated beforehand. What the load was, the run checks itself
+ * when it is over: the events that took effect, and the cells that have a row.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock, type Clock } from '../src/core/clock.js';
@@ -22,7 +22,8 @@ import { Samples, type Quantiles } from './live/samples.js';
 import { CpuMeter, type CpuSeconds } from './machine.js';
 import { canonicalMarket } from './market.js';
 import { openStack, type Stack } from './stack.js';
-import { CanonicalWorkload, type Ping } from './workload.js';
+import { RecordedWorkload } from './recorded-workload.js';
+import type { Ping } from './workload.js';
 
 export interface LatencyOptions {
   readonly eventsPerSecond: number;
@@ -76,10 +77,12 @@ const SETTLE_MS = 60_000;
 /** The load generator has not kept the rate when it is behind by so much at the end. */
 const BEHIND_MAX_MS = 1_000;
 
+/** Of the load: it goes through them there and back, over and over. */
+const RECORDED_MAX = 3_000_000;
+
 interface Probe {
   readonly driverId: string;
   readonly place: Place;
-  next: number;
   /** Pings that its cell has not shown, oldest first: fewer than there are statuses, or nobody could tell them apart. */
   readonly waiting: { readonly status: (typeof STATUSES)[number]; readonly dueMs: number }[];
 }
@@ -122,7 +125,8 @@ class LatencyRun {
   readonly #cpu: CpuMeter;
   readonly #probes: Probe[];
   readonly #probeOf = new Map<string, Probe>();
-  readonly #truth: CellTruth;
+  readonly #workload: RecordedWorkload;
+  readonly #firstMinuteMs: number;
   readonly #live = new Samples();
   readonly #offering = new Samples();
   readonly #rows = new Samples();
@@ -144,12 +148,15 @@ class LatencyRun {
     const producer = stack.newProducer('live');
     this.#producer = new LiveProducer({ producer, clock, outOfOrderBoundMs: this.#boundMs });
     this.#cpu = new CpuMeter(stack.serverPid);
+    const { drivers, seed, cover, eventsPerSecond, minutes, warmUpMs } = options;
+    const events = Math.min(RECORDED_MAX, (eventsPerSecond * (warmUpMs + minutes * MINUTE_MS)) / 1_000);
+    this.#workload = new RecordedWorkload({ drivers, events, seed, cover: cover.slice(0, -1) });
     this.#wallMs = clock.now() - clock.monotonic();
     this.#startedMs = Math.ceil(this.#now());
     this.#closingMs = minuteEndAfter(this.#startedMs + options.warmUpMs);
-    this.#truth = new CellTruth(this.#closingMs - MINUTE_MS);
+    this.#firstMinuteMs = this.#closingMs - MINUTE_MS;
     const places = placesIn(options.cover.at(-1)!).slice(0, options.probeCells);
-    this.#probes = places.map((place, i) => ({ driverId: `probe-${i}`, place, next: 0, waiting: [] }));
+    this.#probes = places.map((place, i) => ({ driverId: `probe-${i}`, place, waiting: [] }));
     for (const probe of this.#probes) this.#probeOf.set(probe.place.cell, probe);
   }
 
@@ -166,6 +173,18 @@ class LatencyRun {
     await until('every probe shown', () => this.#probes.every(({ waiting }) => waiting.length === 0));
     unsubscribe();
     await this.#producer.stop({ end: true });
+    this.#expectRows();
+  }
+
+  /** Cells that drivers were in are recomputed from the load. */
+  #expectRows(): void {
+    const truth = new CellTruth(this.#firstMinuteMs);
+    for (let number = 0; number < this.offered; number++) truth.ping(this.#event(number));
+    for (const [i, { rows }] of this.#minutes.entries()) {
+      const expected = truth.cellsOf(this.#firstMinuteMs + (i + 1) * MINUTE_MS);
+      if (rows !== expected)
+        throw new Error(`${rows} cells have a row of a minute, and drivers were in ${expected}`);
+    }
   }
 
   report(): Omit<LatencyReport, 'taken' | 'late'> {
@@ -183,13 +202,12 @@ class LatencyRun {
   /** The load, until the last minute's rows are there. */
   async #offerAll(): Promise<void> {
     const { eventsPerSecond, minutes } = this.#options;
-    const events = this.#events();
     const lastMs = this.#closingMs + (minutes - 1) * MINUTE_MS;
     while (this.#minutes.length < minutes) {
       const nowMs = this.#now();
       let dueMs = this.#dueMs(this.offered);
       for (; dueMs <= nowMs; dueMs = this.#dueMs(this.offered)) {
-        const outcome = this.#producer.offer(events.next(dueMs));
+        const outcome = this.#producer.offer(this.#eventDue(dueMs));
         if (outcome !== 'taken') throw new Error(`the producer's queue is ${outcome}: the rate was not kept`);
         this.offered++;
       }
@@ -208,48 +226,48 @@ class LatencyRun {
     return this.#startedMs + (event * 1_000) / this.#options.eventsPerSecond;
   }
 
-  /** What is offered: the workload says who goes where, the rate says when. */
-  #events(): { next(dueMs: number): Ping } {
-    const { eventsPerSecond, probesPerSecond, drivers, seed, cover } = this.#options;
-    const events = Number.MAX_SAFE_INTEGER;
-    const ticks = new CanonicalWorkload({ drivers, events, seed, cover: cover.slice(0, -1) }).ticks();
-    let tick = ticks.next();
-    let at = 0;
-    let made = 0;
-    let probes = 0;
+  /** The next event, on its way: a probe is waited for from here on. */
+  #eventDue(dueMs: number): Ping {
+    const probe = this.#probeAt(this.offered);
+    if (probe !== undefined) {
+      const { place, waiting } = probe.probe;
+      if (waiting.length === STATUSES.length - 1)
+        throw new Error(
+          `${place.cell} has not shown what was due ${Math.round(this.#now() - waiting[0]!.dueMs)} ms ago: the rate was not kept`,
+        );
+      waiting.push({ status: probe.status, dueMs });
+      if (this.#isMeasured(dueMs)) this.#offering.add(this.#now() - dueMs);
+    }
+    return this.#event(this.offered);
+  }
+
+  /** An event of the load: the workload says who goes where, the rate says when. */
+  #event(number: number): Ping {
+    const ts = Math.floor(this.#dueMs(number));
+    const probe = this.#probeAt(number);
+    if (probe !== undefined) {
+      const { driverId, place } = probe.probe;
+      return { type: 'driver.location', driverId, ...place, ts, status: probe.status };
+    }
+    const { length } = this.#workload;
+    const at = (number - this.#probesBefore(number)) % (2 * length);
+    return this.#workload.ping(at < length ? at : 2 * length - 1 - at, ts);
+  }
+
+  /** Whose event it is, when it is a probe's. */
+  #probeAt(number: number): { probe: Probe; status: Probe['waiting'][number]['status'] } | undefined {
+    const before = this.#probesBefore(number);
+    if (this.#probesBefore(number + 1) === before) return undefined;
+    const round = Math.floor(before / this.#probes.length);
     return {
-      next: (dueMs) => {
-        const ts = Math.floor(dueMs);
-        made++;
-        if (Math.floor((made * probesPerSecond) / eventsPerSecond) > probes) {
-          const ping = this.#probePing(this.#probes[probes % this.#probes.length]!, ts, dueMs);
-          probes++;
-          return ping;
-        }
-        if (tick.done === true) throw new Error('the workload has an end');
-        const ping = { ...tick.value[at++]!, ts };
-        if (at === tick.value.length) {
-          tick = ticks.next();
-          at = 0;
-        }
-        this.#truth.ping(ping);
-        return ping;
-      },
+      probe: this.#probes[before % this.#probes.length]!,
+      status: STATUSES[round % STATUSES.length]!,
     };
   }
 
-  #probePing(probe: Probe, ts: number, dueMs: number): Ping {
-    const { driverId, place, waiting } = probe;
-    if (waiting.length === STATUSES.length - 1)
-      throw new Error(
-        `${place.cell} has not shown what was due ${Math.round(this.#now() - waiting[0]!.dueMs)} ms ago: the rate was not kept`,
-      );
-    const status = STATUSES[probe.next++ % STATUSES.length]!;
-    waiting.push({ status, dueMs });
-    if (this.#isMeasured(dueMs)) this.#offering.add(this.#now() - dueMs);
-    const ping: Ping = { type: 'driver.location', driverId, ...place, ts, status };
-    this.#truth.ping(ping);
-    return ping;
+  #probesBefore(number: number): number {
+    const { eventsPerSecond, probesPerSecond } = this.#options;
+    return Math.floor((number * probesPerSecond) / eventsPerSecond);
   }
 
   /** The view has taken in something about cells. */
@@ -278,10 +296,7 @@ class LatencyRun {
   /** When the region has closed the minute that is waited for, all of its rows are there: on to the next. */
   #settleMinute(): void {
     if (this.#view.watermarkMs < this.#closingMs) return;
-    const expected = this.#truth.cellsOf(this.#closingMs);
     const times = [...this.#closed.values()].map((atMs) => atMs - this.#closingMs - this.#boundMs);
-    if (this.#closed.size !== expected)
-      throw new Error(`${this.#closed.size} cells have a row of a minute, and drivers were in ${expected}`);
     for (const time of times) this.#rows.add(time);
     const minute = {
       rows: times.length,

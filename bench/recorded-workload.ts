@@ -47,18 +47,23 @@ export class RecordedWorkload {
     let at = 0;
     for (const end of this.#ends) {
       const pings: Ping[] = [];
-      for (; at < end; at++) pings.push(this.#ping(at));
+      for (; at < end; at++) pings.push(this.ping(at));
       yield pings;
     }
   }
 
-  #ping(at: number): Ping {
+  get length(): number {
+    return this.#drivers.length;
+  }
+
+  /** One of them, at its own time or another. */
+  ping(at: number, ts = this.#times[at]!): Ping {
     return {
       type: 'driver.location',
       driverId: this.#ids[this.#drivers[at]!]!,
       lat: this.#lats[at]!,
       lon: this.#lons[at]!,
-      ts: this.#times[at]!,
+      ts,
       status: DRIVER_STATUSES[this.#statuses[at]!]!,
       cell: geohash30Text(this.#hashes[at]!),
     };

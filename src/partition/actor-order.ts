@@ -41,8 +41,8 @@ function actorsOf(
   const keyed = shapes.map((shape) => keysOf(shape, routes));
   const [first] = keyed;
   if (first === undefined || keyed.includes(undefined)) return undefined;
-  if (shapeAt === undefined && first.choiceAt !== undefined)
-    return { actorAt: first.choiceAt, actors: first.choices };
+  // Keys that are no choices hardly repeat, or are all the same.
+  if (shapeAt === undefined) return first.choiceAt && { actorAt: first.choiceAt, actors: first.choices };
   const known = new Map<string, Map<string, number>>();
   let actors = 0;
   const byShape = (keyed as Keys[]).map(({ actorType, keys, choiceAt }) => {
@@ -57,10 +57,7 @@ function actorsOf(
     const byChoice: number[] = [];
     return Array.from(choiceAt, (choice, i) => (byChoice[choice] ??= numberOf(keys[i]!)));
   });
-  const actorAt =
-    shapeAt === undefined
-      ? byShape[0]!
-      : Array.from({ length: count }, (_, i) => byShape[shapeAt[i]!]![placeAt![i]!]!);
+  const actorAt = Array.from({ length: count }, (_, i) => byShape[shapeAt[i]!]![placeAt![i]!]!);
   return { actorAt, actors };
 }
 

@@ -17,16 +17,27 @@ export class Shown {
 
   /** All that was shown, a block per type and list of names. */
   take(): ShownBlock[] {
-    const blocks = new Map<string, ShownBlock>();
+    const blocks: ShownBlock[] = [];
+    let last: ShownBlock | undefined;
     for (const [{ type, key }, values] of this.#byActor) {
+      const { type: typeName } = type.behaviour;
       const names = Object.keys(values);
-      const kind = `${type.behaviour.type}/${names.join('/')}`;
-      let block = blocks.get(kind);
-      if (block === undefined) blocks.set(kind, (block = [type.behaviour.type, names, [], []]));
-      block[2].push(key);
-      for (const name of names) block[3].push(values[name]!);
+      // Most are of the kind of the one before, and there are few kinds.
+      if (last === undefined || !isOf(last, typeName, names)) {
+        last = blocks.find((block) => isOf(block, typeName, names));
+        if (last === undefined) blocks.push((last = [typeName, names, [], []]));
+      }
+      const [, , keys, numbers] = last;
+      keys.push(key);
+      for (const name of names) numbers.push(values[name]!);
     }
     this.#byActor.clear();
-    return [...blocks.values()];
+    return blocks;
   }
+}
+
+function isOf([type, known]: ShownBlock, typeName: string, names: readonly string[]): boolean {
+  if (type !== typeName || known.length !== names.length) return false;
+  for (let i = 0; i < names.length; i++) if (known[i] !== names[i]) return false;
+  return true;
 }

@@ -61,15 +61,15 @@ export class LiveTable {
     const levelName = levelOf(block);
     let level = this.#levels.get(levelName);
     if (level === undefined) this.#levels.set(levelName, (level = new Map<string, Shown>()));
+    let latest = this.#latestMinute.get(levelName) ?? 0;
     for (let i = from; i < to; i++) {
       const key = keys[i]!;
       const at = i * names.length;
       const values = numbers.slice(at, at + names.length);
-      if (minuteAt >= 0 && values[minuteAt]! > (this.#latestMinute.get(levelName) ?? 0))
-        this.#latestMinute.set(levelName, values[minuteAt]!);
+      if (minuteAt >= 0) latest = Math.max(latest, values[minuteAt]!);
       const shown = level.get(key);
-      if (values.every((value, j) => value === 0 || j === minuteAt)) {
-        if (level.delete(key)) this.#keys--;
+      if (isNothing(values, minuteAt)) {
+        if (shown !== undefined && level.delete(key)) this.#keys--;
       } else if (shown !== undefined) {
         shown.names = names;
         shown.numbers = values;
@@ -81,6 +81,7 @@ export class LiveTable {
         this.#refused++;
       }
     }
+    if (minuteAt >= 0 && latest > 0) this.#latestMinute.set(levelName, latest);
   }
 
   get(level: string, key: string): LiveValues | undefined {
@@ -163,6 +164,12 @@ export function changesOf(block: ShownBlock, from: number, to: number, atMs: num
     const at = (from + i) * names.length;
     return { level, key, values: valuesOf({ names, numbers: numbers.slice(at, at + names.length) }), atMs };
   });
+}
+
+/** All are zero, but for which minute it is. */
+function isNothing(values: readonly number[], minuteAt: number): boolean {
+  for (let i = 0; i < values.length; i++) if (values[i] !== 0 && i !== minuteAt) return false;
+  return true;
 }
 
 function valuesOf({ names, numbers }: Pick<Shown, 'names' | 'numbers'>): LiveValues {
