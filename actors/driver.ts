@@ -195,8 +195,9 @@ class DriverMinute implements PingVisitor {
   /** The minute is over. */
   tell(ctx: ActorContext): void {
     this.#hold(this.#endMs);
-    carryDistinct(this.#touched.map(cellText), DRIVERS_AT, (cell, counter) => {
-      this.#add(cellOf(cell), counter, 1);
+    const touched = this.#touched;
+    carryDistinct(touched.map(cellText), DRIVERS_AT, (at, counter) => {
+      this.#add(touched[at]!, counter, 1);
     });
     for (let i = 0; i < this.#cellCount; i++)
       ctx.send('cell', cellText(this.#cells[i]!), 'add', this.#endMs - MINUTE_MS, this.#tallies[i]);
@@ -238,23 +239,25 @@ export function minuteEnd(ts: number): number {
 /**
  * Distinct counts that sum up over cells: for each area of each level, the first touched cell in it carries the one.
  * @param counters index of the counter of each level, from the cell upward
+ * @param add gets the place of a cell among those that were touched
  */
 export function carryDistinct(
   cells: readonly string[],
   counters: readonly number[],
-  add: (cell: string, counter: number) => void,
+  add: (at: number, counter: number) => void,
 ): void {
   const [own, gh5, gh4, region] = counters as [number, number, number, number];
   for (let i = 0; i < cells.length; i++) {
-    const cell = cells[i]!;
-    add(cell, own);
-    if (isFirstWithPrefix(cells, i, 5)) add(cell, gh5);
-    if (isFirstWithPrefix(cells, i, 4)) add(cell, gh4);
-    if (i === 0) add(cell, region);
+    add(i, own);
+    if (isFirstWithPrefix(cells, i, 5)) add(i, gh5);
+    if (isFirstWithPrefix(cells, i, 4)) add(i, gh4);
+    if (i === 0) add(i, region);
   }
 }
 
 function isFirstWithPrefix(cells: readonly string[], i: number, length: number): boolean {
-  for (let j = 0; j < i; j++) if (cells[j]!.startsWith(cells[i]!.slice(0, length))) return false;
+  if (i === 0) return true;
+  const prefix = cells[i]!.slice(0, length);
+  for (let j = 0; j < i; j++) if (cells[j]!.startsWith(prefix)) return false;
   return true;
 }

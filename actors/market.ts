@@ -68,7 +68,7 @@ export class WindowFeatures {
   }
 
   /** @param lastPane the window's last minute: `open_end` is its alone */
-  of(level: Level, { n, q = [] }: Tally, lastPane: Tally | undefined): FeatureVector {
+  of(level: Level, { n, q }: Tally, lastPane: Tally | undefined): FeatureVector {
     const waits = n[at.waits] ?? 0;
     const vector = waits > 0 ? this.#waited : this.#plain;
     const { values } = vector;
@@ -89,7 +89,7 @@ export class WindowFeatures {
     values[i++] = lastPane?.n[at.open_end] ?? 0;
     for (const counter of COUNTERS_AT) values[i++] = n[counter] ?? 0;
     if (waits > 0) {
-      const seconds = (share: number): number => Number((quantile(q, share)! / 1000).toFixed(3));
+      const seconds = (share: number): number => Number((quantile(q ?? [], share)! / 1000).toFixed(3));
       values[i++] = waits;
       values[i++] = (n[at.wait_ms] ?? 0) / waits / 1000;
       values[i++] = seconds(0.5);

@@ -105,8 +105,8 @@ class Effect {
 
   #countRiders(): void {
     for (const [startMs, cells] of this.#requestCells) {
-      carryDistinct(cells, RIDERS_AT, (cell, counter) => {
-        this.tally(startMs, cell).n[counter]! += 1;
+      carryDistinct(cells, RIDERS_AT, (at, counter) => {
+        this.tally(startMs, cells[at]!).n[counter]! += 1;
       });
     }
   }

@@ -106,7 +106,8 @@ export class LinearScorer {
   readonly #a: Float64Array;
   readonly #b: Float64Array;
   readonly #model: LinearModel;
-  readonly #decimals: number;
+  /** A power of ten: times it, each multiple of the quantum is an integer. */
+  readonly #scale: number;
 
   /**
    * @param known features that the engine has, by window
@@ -135,7 +136,7 @@ export class LinearScorer {
       t.kind === 'clip' ? t.max : t.kind === 'standardize' ? t.deviation : 0,
     );
     this.inputs = inputs;
-    this.#decimals = decimalsOf(model.quantum);
+    this.#scale = 10 ** decimalsOf(model.quantum);
   }
 
   /** Scores one input vector, laid out as `inputs` says. Exact and repeatable: no state, a fixed order of sums. */
@@ -145,7 +146,7 @@ export class LinearScorer {
     const { link, bounds, quantum } = this.#model;
     const raw = link === 'identity' ? sum : link === 'exp' ? Math.exp(sum) : 1 / (1 + Math.exp(-sum));
     const bounded = Math.min(bounds.max, Math.max(bounds.min, raw));
-    const multiplier = Number((Math.round(bounded / quantum) * quantum).toFixed(this.#decimals));
+    const multiplier = Math.round(Math.round(bounded / quantum) * quantum * this.#scale) / this.#scale;
     return { multiplier, raw, model: this.id };
   }
 

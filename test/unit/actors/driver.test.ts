@@ -246,8 +246,8 @@ describe('carryDistinct', () => {
     fc.assert(
       fc.property(cells, (touched) => {
         const counts = new Map<string, number>();
-        carryDistinct(touched, [10, 11, 12, 13], (cell, counter) => {
-          const area = cell.slice(0, [6, 5, 4, 0][counter - 10]);
+        carryDistinct(touched, [10, 11, 12, 13], (at, counter) => {
+          const area = touched[at]!.slice(0, [6, 5, 4, 0][counter - 10]);
           counts.set(`${counter} ${area}`, (counts.get(`${counter} ${area}`) ?? 0) + 1);
         });
         const expected = new Set(
