@@ -58,7 +58,7 @@ export class ByteWriter {
   }
 
   /** Of each integer, from -2^51 to 2^51, what it is more than the one before it; of the first, than 0. */
-  differences(values: readonly number[]): this {
+  differences(values: ArrayLike<number>): this {
     this.#reserve(8 * values.length);
     let before = 0;
     for (let i = 0; i < values.length; i++) {

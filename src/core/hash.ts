@@ -35,7 +35,15 @@ export function partitionOf(actorId: string, partitions: number): number {
   return fnv1a32(actorId) % partitions;
 }
 
+/** The hash of the type that was asked for last, and of what parts it from a key: most often the next is of the same. */
+let lastType = '';
+let lastTypeHash = hashed(OFFSET, '/');
+
 /** The same without the id, which need not be put together for it. */
 export function partitionOfKey(type: string, key: string, partitions: number): number {
-  return (hashed(hashed(hashed(OFFSET, type), '/'), key) >>> 0) % partitions;
+  if (type !== lastType) {
+    lastTypeHash = hashed(hashed(OFFSET, type), '/');
+    lastType = type;
+  }
+  return (hashed(lastTypeHash, key) >>> 0) % partitions;
 }

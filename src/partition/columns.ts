@@ -62,6 +62,8 @@ const INTEGER_MAX = 2 ** 51;
 const DEPTH_MAX = 3;
 /** With a larger share of distinct texts, each is written. */
 const CHOICES_SHARE = 0.75;
+/** So few choices are looked through one by one. */
+const FEW_CHOICES = 4;
 /** So few choices are made the texts that programs hold: whoever compares them compares addresses. */
 const NAMES_MAX = 16;
 /** So many are remembered, none longer than that; it costs more to find another. */
@@ -171,10 +173,11 @@ function kindOfNumbers(values: readonly unknown[]): number {
   const first = values[0];
   let same = true;
   let integers = true;
-  for (const value of values) {
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i];
     if (typeof value !== 'number') return PACKED;
-    same &&= value === first;
-    integers &&= isInteger(value);
+    if (same && value !== first) same = false;
+    if (integers && !isInteger(value)) integers = false;
   }
   return !integers ? NUMBERS : same ? SAME : INTEGERS;
 }
@@ -182,9 +185,10 @@ function kindOfNumbers(values: readonly unknown[]): number {
 function kindOfTexts(values: readonly unknown[]): number {
   const first = values[0];
   let same = true;
-  for (const value of values) {
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i];
     if (typeof value !== 'string') return PACKED;
-    same &&= value === first;
+    if (same && value !== first) same = false;
   }
   return same ? SAME : TEXTS;
 }
@@ -248,21 +252,33 @@ function readTexts(reader: ByteReader, count: number): string[] {
 /** Writes texts as choices; false when too few of them repeat. */
 function draftChoices(values: readonly string[]): boolean {
   const most = values.length * CHOICES_SHARE;
-  const choices = new Map<string, number>();
-  const chosen: number[] = [];
-  for (const value of values) {
-    let index = choices.get(value);
-    if (index === undefined) {
-      index = choices.size;
-      if (index >= most) return false;
-      choices.set(value, index);
+  const indexOf = new Map<string, number>();
+  const choices: string[] = [];
+  const chosen = new Array<number>(values.length);
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i]!;
+    // Of a few, such as statuses, most are found by where they are.
+    let index = choices.length <= FEW_CHOICES ? placeOf(value, choices) : -1;
+    if (index === -1) {
+      index = indexOf.get(value) ?? -1;
+      if (index === -1) {
+        index = choices.length;
+        if (index >= most) return false;
+        indexOf.set(value, index);
+        choices.push(value);
+      }
     }
-    chosen.push(index);
+    chosen[i] = index;
   }
-  draft.uint(choices.size);
-  draftTexts([...choices.keys()]);
+  draft.uint(choices.length);
+  draftTexts(choices);
   draft.uints(chosen);
   return true;
+}
+
+function placeOf(value: string, choices: readonly string[]): number {
+  for (let i = 0; i < choices.length; i++) if (choices[i] === value) return i;
+  return -1;
 }
 
 function readChoices(reader: ByteReader, count: number): Field {
@@ -300,12 +316,15 @@ function draftDecimals(values: readonly number[]): boolean {
 }
 
 /** What gives each number when it is divided by a factor; undefined when one is not to be had so. */
-function integersOf(values: readonly number[], factor: number): number[] | undefined {
-  const integers: number[] = [];
-  for (const value of values) {
+function integersOf(values: readonly number[], factor: number): Float64Array | undefined {
+  const integers = new Float64Array(values.length);
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i]!;
     const integer = Math.round(value * factor);
-    if (integer / factor !== value || !isInteger(integer)) return undefined;
-    integers.push(integer);
+    if (integer / factor !== value || !(Math.abs(integer) <= INTEGER_MAX)) return undefined;
+    // The difference to 0 loses the sign of -0.
+    if (integer === 0 && Object.is(value, -0)) return undefined;
+    integers[i] = integer;
   }
   return integers;
 }
