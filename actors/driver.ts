@@ -4,9 +4,9 @@
  * says does not depend on when its pings arrived (P7).
  */
 import { ByteReader, defineActor, type ActorContext, type Behaviour, type Tally } from '../src/index.js';
+import { cellOf, cellText, type Cell } from './cell-code.js';
 import { tellLive } from './live.js';
 import { DRIVERS_AT, market, MINUTE_MS } from './market.js';
-import { cellOf, cellText, type Cell } from './cell-code.js';
 import { PingLog, type Ping, type PingLogFormat, type PingVisitor, type Status } from './ping-log.js';
 
 const MS_AT: Readonly<Record<Status, number>> = {

@@ -17,22 +17,23 @@ export class Shown {
 
   /** All that was shown, a block per type and list of names. */
   take(): ShownBlock[] {
-    const blocks: ShownBlock[] = [];
+    const blocks = new Map<string, ShownBlock>();
     let last: ShownBlock | undefined;
     for (const [{ type, key }, values] of this.#byActor) {
       const { type: typeName } = type.behaviour;
       const names = Object.keys(values);
-      // Most are of the kind of the one before, and there are few kinds.
+      // Most are of the kind of the one before, and no name need be made of that.
       if (last === undefined || !isOf(last, typeName, names)) {
-        last = blocks.find((block) => isOf(block, typeName, names));
-        if (last === undefined) blocks.push((last = [typeName, names, [], []]));
+        const kind = JSON.stringify([typeName, names]);
+        last = blocks.get(kind) ?? [typeName, names, [], []];
+        blocks.set(kind, last);
       }
       const [, , keys, numbers] = last;
       keys.push(key);
       for (const name of names) numbers.push(values[name]!);
     }
     this.#byActor.clear();
-    return blocks;
+    return [...blocks.values()];
   }
 }
 

@@ -66,7 +66,7 @@ export class LiveTable {
       const key = keys[i]!;
       const at = i * names.length;
       const values = numbers.slice(at, at + names.length);
-      if (minuteAt >= 0) latest = Math.max(latest, values[minuteAt]!);
+      if (minuteAt >= 0 && values[minuteAt]! > latest) latest = values[minuteAt]!;
       const shown = level.get(key);
       if (isNothing(values, minuteAt)) {
         if (shown !== undefined && level.delete(key)) this.#keys--;
@@ -81,7 +81,7 @@ export class LiveTable {
         this.#refused++;
       }
     }
-    if (minuteAt >= 0 && latest > 0) this.#latestMinute.set(levelName, latest);
+    if (latest > 0) this.#latestMinute.set(levelName, latest);
   }
 
   get(level: string, key: string): LiveValues | undefined {
