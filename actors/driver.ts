@@ -4,7 +4,7 @@
  * says does not depend on when its pings arrived (P7).
  */
 import { ByteReader, defineActor, type ActorContext, type Behaviour, type Tally } from '../src/index.js';
-import { cellOf, cellText, type Cell } from './cell-code.js';
+import { cellText, type Cell } from './cell-code.js';
 import { tellLive } from './live.js';
 import { DRIVERS_AT, market, MINUTE_MS } from './market.js';
 import { PingLog, type Ping, type PingLogFormat, type PingVisitor, type Status } from './ping-log.js';
@@ -71,7 +71,8 @@ export function driver({ presenceMs, live }: DriverOptions): Behaviour<DriverSta
   /** Tells the cells about the minute that ends at `endMs`. */
   function seal(state: DriverState, ctx: ActorContext, endMs: number): void {
     const { pings } = state;
-    minute.begin(endMs, pings.taken);
+    minute.begin(endMs);
+    pings.seeTaken(minute);
     pings.takeBefore(endMs, minute);
     minute.tell(ctx);
 
@@ -159,14 +160,13 @@ class DriverMinute implements PingVisitor {
     this.#presenceMs = presenceMs;
   }
 
-  begin(endMs: number, before: Ping | undefined): void {
+  begin(endMs: number): void {
     this.#endMs = endMs;
     this.#cellCount = 0;
     this.#touched = [];
-    this.#ts = before?.ts ?? Number.NEGATIVE_INFINITY;
-    this.#sinceMs = this.#ts;
-    this.#status = before?.status;
-    this.#cell = before === undefined ? 0 : cellOf(before.cell);
+    this.#ts = Number.NEGATIVE_INFINITY;
+    this.#sinceMs = Number.NEGATIVE_INFINITY;
+    this.#status = undefined;
   }
 
   ping(ts: number, status: Status, cell: Cell): void {

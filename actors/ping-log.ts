@@ -109,6 +109,11 @@ export class PingLog {
     return { ts: this.#takenMs, status: this.#takenStatus, cell: cellText(this.#takenCell) };
   }
 
+  /** Shows the last ping that was taken out, if there is one. */
+  seeTaken(visitor: PingVisitor): void {
+    if (this.hasTaken) visitor.ping(this.#takenMs, this.#takenStatus, this.#takenCell);
+  }
+
   /** The newest ping of all; if all were taken out, the last of these. */
   get newest(): Ping | undefined {
     if (this.#codes === undefined) return this.taken;
@@ -270,8 +275,7 @@ export class PingLog {
     const codes = this.#codes!;
     const from = this.#from;
     const count = this.#used - from;
-    const into: Codes =
-      2 * from >= count ? codes : new Array<Cell>(count + (count >> 2) + MORE_CODES).fill(0);
+    const into: Codes = 2 * from >= count ? codes : new Array<Cell>(count + (count >> 2) + MORE_CODES);
     for (let i = 0; i < count; i++) into[i] = codes[from + i]!;
     // No letters are held that nobody reads.
     for (let i = count; i < this.#used && into === codes; i++) into[i] = 0;

@@ -71,6 +71,7 @@ const MINUTE_MS = 60_000;
 /** The generator looks what is due so often. */
 const LOOK_EVERY_MS = 2;
 const STATUSES = ['open', 'enroute', 'ontrip'] as const;
+type ProbeStatus = (typeof STATUSES)[number];
 const SHOWN_AS = { open: 'open', enroute: 'enroute', ontrip: 'busy' } as const;
 /** At the end all that was offered is to be read within this. */
 const SETTLE_MS = 60_000;
@@ -84,7 +85,7 @@ interface Probe {
   readonly driverId: string;
   readonly place: Place;
   /** Pings that its cell has not shown, oldest first: fewer than there are statuses, or nobody could tell them apart. */
-  readonly waiting: { readonly status: (typeof STATUSES)[number]; readonly dueMs: number }[];
+  readonly waiting: { readonly status: ProbeStatus; readonly dueMs: number }[];
 }
 
 /** @throws Error when the engine or the load generator has not kept the rate, or anything is missing or too much */
@@ -149,7 +150,8 @@ class LatencyRun {
     this.#producer = new LiveProducer({ producer, clock, outOfOrderBoundMs: this.#boundMs });
     this.#cpu = new CpuMeter(stack.serverPid);
     const { drivers, seed, cover, eventsPerSecond, minutes, warmUpMs } = options;
-    const events = Math.min(RECORDED_MAX, (eventsPerSecond * (warmUpMs + minutes * MINUTE_MS)) / 1_000);
+    const seconds = (warmUpMs + minutes * MINUTE_MS) / 1_000;
+    const events = Math.min(RECORDED_MAX, Math.ceil(eventsPerSecond * seconds));
     this.#workload = new RecordedWorkload({ drivers, events, seed, cover: cover.slice(0, -1) });
     this.#wallMs = clock.now() - clock.monotonic();
     this.#startedMs = Math.ceil(this.#now());
@@ -238,13 +240,12 @@ class LatencyRun {
       waiting.push({ status: probe.status, dueMs });
       if (this.#isMeasured(dueMs)) this.#offering.add(this.#now() - dueMs);
     }
-    return this.#event(this.offered);
+    return this.#event(this.offered, probe);
   }
 
   /** An event of the load: the workload says who goes where, the rate says when. */
-  #event(number: number): Ping {
+  #event(number: number, probe = this.#probeAt(number)): Ping {
     const ts = Math.floor(this.#dueMs(number));
-    const probe = this.#probeAt(number);
     if (probe !== undefined) {
       const { driverId, place } = probe.probe;
       return { type: 'driver.location', driverId, ...place, ts, status: probe.status };
@@ -255,7 +256,7 @@ class LatencyRun {
   }
 
   /** Whose event it is, when it is a probe's. */
-  #probeAt(number: number): { probe: Probe; status: Probe['waiting'][number]['status'] } | undefined {
+  #probeAt(number: number): { probe: Probe; status: ProbeStatus } | undefined {
     const before = this.#probesBefore(number);
     if (this.#probesBefore(number + 1) === before) return undefined;
     const round = Math.floor(before / this.#probes.length);

@@ -56,9 +56,13 @@ for (let i = 0; i < 32; i++) LETTERS[GEOHASH_ALPHABET.charCodeAt(i)] = i;
 
 /** The 30 bit integer of a geohash of six characters; -1 for any other text. `geohash30Text` gives the text again. */
 export function geohash30Of(text: string): number {
-  if (text.length !== 6) return -1;
+  return text.length === 6 ? integerOf(text) : -1;
+}
+
+/** Of six characters at most, five bits for each; -1 when one is no letter of geohashes. */
+function integerOf(text: string): number {
   let hash = 0;
-  for (let i = 0; i < 6; i++) {
+  for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i);
     const letter = code < 128 ? LETTERS[code]! : -1;
     if (letter < 0) return -1;
@@ -78,10 +82,8 @@ export class Cover {
     for (const prefix of prefixes) {
       if (!isGeohash(prefix) || prefix.length > 6)
         throw new RangeError(`not a geohash of 1 to 6 characters: ${prefix}`);
-      let hash = 0;
-      for (const char of prefix) hash = hash * 32 + GEOHASH_ALPHABET.indexOf(char);
       const set = byLength.get(prefix.length) ?? new Set();
-      byLength.set(prefix.length, set.add(hash));
+      byLength.set(prefix.length, set.add(integerOf(prefix)));
     }
     this.#byLength = [...byLength].map(([length, set]) => ({ shift: 30 - 5 * length, set }));
   }

@@ -28,7 +28,6 @@ export interface TurnOptions extends Pick<NodeOptions, 'clock' | 'partition'> {
 
 /** What one partition has to do in a turn. */
 interface Job {
-  readonly one: OwnedPartition;
   readonly partition: Partition;
   readonly what: () => void;
 }
@@ -93,8 +92,7 @@ export class Turn {
       if (one.partition.moreDue) closing = true;
       live &&= one.partition.live;
     }
-    for (const { partition } of damaged)
-      partitions.rebuild(partition.partition).catch(this.#options.onFailure);
+    for (const partition of damaged) partitions.rebuild(partition.partition).catch(this.#options.onFailure);
     this.#live = live;
     const sinceMs = clock.monotonic() - pipeline.startedAtMs;
     const due = sinceMs >= this.#commitEveryMs(owned, closing) || partitions.releasing;
@@ -140,16 +138,16 @@ export class Turn {
   }
 
   /** Input that was fetched, and time, for each, and what they tell each other. Gives those whose snapshots are damaged. */
-  #work(owned: readonly OwnedPartition[], wallMs: number, watch: TurnWatch): Set<OwnedPartition> {
+  #work(owned: readonly OwnedPartition[], wallMs: number, watch: TurnWatch): Set<Partition> {
     const { clock, limits, localMail, stats } = this.#options;
     const { turnTimersMax, turnTimersMs, turnInputMs } = limits;
-    const damaged = new Set<OwnedPartition>();
-    const unlessDamaged = (one: OwnedPartition, what: () => void): void => {
+    const damaged = new Set<Partition>();
+    const unlessDamaged = ({ partition, what }: Job): void => {
       try {
         what();
       } catch (error) {
         if (!isDamage(error)) throw error;
-        damaged.add(one);
+        damaged.add(partition);
       }
     };
     const startedMs = clock.monotonic();
@@ -162,8 +160,8 @@ export class Turn {
     };
 
     const jobs: Job[] = [];
-    const add = (one: OwnedPartition, what: () => void): void => {
-      jobs.push({ one, partition: one.partition, what });
+    const add = ({ partition }: OwnedPartition, what: () => void): void => {
+      jobs.push({ partition, what });
     };
     for (const [i, one] of owned.entries())
       add(one, () => {
@@ -185,12 +183,13 @@ export class Turn {
     addRound(1);
 
     underOneWatch(watch, jobs, {
-      work: ({ one, what }) => {
-        unlessDamaged(one, what);
-      },
-      brokenOff: ({ one }, error) => {
-        unlessDamaged(one, () => {
-          one.partition.brokenOff(error);
+      work: unlessDamaged,
+      brokenOff: ({ partition }, error) => {
+        unlessDamaged({
+          partition,
+          what: () => {
+            partition.brokenOff(error);
+          },
         });
       },
     });

@@ -41,7 +41,7 @@ function actorsOf(
   const keyed = shapes.map((shape) => keysOf(shape, routes));
   const [first] = keyed;
   if (first === undefined || keyed.includes(undefined)) return undefined;
-  // Keys that are no choices hardly repeat, or are all the same.
+  // Keys that are no choices hardly repeat.
   if (shapeAt === undefined) return first.choiceAt && { actorAt: first.choiceAt, actors: first.choices };
   const known = new Map<string, Map<string, number>>();
   let actors = 0;
@@ -80,6 +80,13 @@ function keysOf(
   const field = route && fields[names.indexOf(route.keyField)];
   if (field === undefined) return undefined;
   const { values, choiceAt, choices = 0 } = field;
-  for (let i = 0; i < count; i++) if (typeof values[i] !== 'string') return undefined;
-  return { actorType: route!.actorType, keys: values as ArrayLike<string>, choiceAt, choices };
+  let same = true;
+  for (let i = 0; i < count; i++) {
+    if (typeof values[i] !== 'string') return undefined;
+    same &&= values[i] === values[0];
+  }
+  const { actorType } = route!;
+  const keys = values as ArrayLike<string>;
+  if (same) return { actorType, keys, choiceAt: new Uint32Array(count), choices: 1 };
+  return { actorType, keys, choiceAt, choices };
 }

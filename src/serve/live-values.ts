@@ -69,7 +69,7 @@ export class LiveTable {
       if (minuteAt >= 0 && values[minuteAt]! > latest) latest = values[minuteAt]!;
       const shown = level.get(key);
       if (isNothing(values, minuteAt)) {
-        if (shown !== undefined && level.delete(key)) this.#keys--;
+        if (level.delete(key)) this.#keys--;
       } else if (shown !== undefined) {
         shown.names = names;
         shown.numbers = values;
