@@ -44,9 +44,8 @@ export async function measureColdStart(market: Market, size: ColdStartSize): Pro
   const workers: Worker[] = [];
   try {
     const events = Math.floor(PINGS * size.drivers);
-    const { partitions, windowsMs } = market.config;
     const start: WorkerStart = {
-      ...{ partitions, windowsMs, target: stack.target },
+      ...{ market: market.options, target: stack.target },
       ...{ folder: join(stack.folder, 'cold'), id: 'cold' },
       // All of them may be in memory, before the kill and after.
       limits: { residentActorsMax: 2 * size.drivers },

@@ -2,7 +2,8 @@
  * The latency bench: how soon an event that was accepted can be read in its cell, and how soon a minute's rows are there.
  * How to read it: bench/README.md.
  *
- *   npm run bench:latency -- [--rate 50000] [--drivers 20000] [--minutes 5] [--probes 500] [--seed 1] [--json]
+ *   npm run bench:latency -- [--rate 50000] [--drivers 20000] [--minutes 5] [--probes 500] [--workers 0]
+ *     [--seed 1] [--json]
  *
  * Fails when the rate was not kept, or fewer than `--cells 10000` cells had rows. The last line is JSON; `--json` prints nothing else.
  */
@@ -28,18 +29,20 @@ const COVER = [
 const PROBE_CELLS = 1_000;
 const WARM_UP_MS = 15_000;
 
-const { whole, say, tell } = command('latency', {
+const { values, whole, say, tell } = command('latency', {
   rate: '50000',
   drivers: '20000',
   minutes: '5',
   probes: '500',
   cells: '10000',
+  workers: '0',
   seed: '1',
 });
 const size = {
   eventsPerSecond: whole('rate'),
   drivers: whole('drivers'),
   minutes: whole('minutes'),
+  workers: values['workers'] === '0' ? 0 : whole('workers'),
   seed: whole('seed'),
 };
 const cells = whole('cells');
@@ -48,7 +51,7 @@ const line = (what: string, { p50, p90, p99, max, count: of }: Quantiles): void 
 };
 
 say(
-  `${count(size.eventsPerSecond)} events/s of ${count(size.drivers)} drivers until ${size.minutes} minutes have ended`,
+  `${count(size.eventsPerSecond)} events/s of ${count(size.drivers)} drivers until ${size.minutes} minutes have ended, ${size.workers === 0 ? 'the node in this process' : `${size.workers} node processes`}`,
 );
 const report = await measureLatency({
   ...size,
@@ -71,6 +74,6 @@ line('… of which due → offered', report.dueToOfferedMs);
 line('watermark may pass the minute → cell row', report.minuteToRowMs);
 say(`  the last of a minute's cell rows, the worst of ${report.minutes.length}  ${ms(last)}`);
 say(
-  `  ${count(report.offered)} events in ${report.seconds.toFixed(0)} s; processor: this process ${((100 * report.cpu.process) / report.seconds).toFixed(0)} %, nats-server ${((100 * report.cpu.server) / report.seconds).toFixed(0)} % of a core`,
+  `  ${count(report.offered)} events in ${report.seconds.toFixed(0)} s; processor: this process ${((100 * report.cpu.process) / report.seconds).toFixed(0)} %, nats-server ${((100 * report.cpu.server) / report.seconds).toFixed(0)} % of a core${size.workers === 0 ? '' : `, nodes ${((100 * report.cpu.workers) / report.seconds).toFixed(0)} %`}`,
 );
 tell({ size, ...report });

@@ -17,6 +17,7 @@ import { silent } from '../src/core/logger.js';
 import { LiveProducer } from '../src/ingest/live-producer.js';
 import { RegionView } from '../src/serve/region-view.js';
 import { CellTruth } from './latency/cell-truth.js';
+import { startEngine, type EngineLook, type MeasuredEngine } from './latency/engine.js';
 import { placesIn, type Place } from './latency/places.js';
 import { Samples, type Quantiles } from './live/samples.js';
 import { CpuMeter, type CpuSeconds } from './machine.js';
@@ -32,6 +33,8 @@ export interface LatencyOptions {
   readonly minutes: number;
   readonly seed: number;
   readonly partitions?: number;
+  /** Nodes in processes of their own, as `start --workers` has them; the node is in this process unless given. */
+  readonly workers?: number;
   /** Pings of probes in a second, and the cells they are in: at most the 1,024 of a geohash of four characters. */
   readonly probesPerSecond: number;
   readonly probeCells: number;
@@ -64,7 +67,7 @@ export interface LatencyReport {
   readonly minutes: readonly ClosedMinute[];
   /** All rows of all those minutes. */
   readonly minuteToRowMs: Quantiles;
-  readonly cpu: CpuSeconds;
+  readonly cpu: CpuSeconds & { readonly workers: number };
 }
 
 const MINUTE_MS = 60_000;
@@ -90,28 +93,33 @@ interface Probe {
 
 /** @throws Error when the engine or the load generator has not kept the rate, or anything is missing or too much */
 export async function measureLatency(options: LatencyOptions): Promise<LatencyReport> {
-  const { cover, partitions, outOfOrderBoundMs, clock = systemClock } = options;
+  const { cover, partitions, workers = 0, outOfOrderBoundMs, clock = systemClock } = options;
   const stack = await openStack(canonicalMarket({ partitions, cover, outOfOrderBoundMs, live: true }), clock);
+  let engine: MeasuredEngine | undefined;
   let view: RegionView | undefined;
   try {
     const { config } = stack.market;
-    const node = await stack.newNode();
+    engine = await startEngine(stack, workers);
     view = await RegionView.open({
       ...{ log: stack.log, subjects: stack.subjects, clock, logger: silent },
       ...{ partitions: config.partitions, windowsMs: config.windowsMs },
       allowedLatenessMs: config.allowedLatenessMs,
     });
-    await node.start();
+    const before = await engine.look();
     const run = new LatencyRun(options, stack, view, clock);
-    await Promise.race([run.run(), stack.failed, node.finished, view.finished]);
+    await Promise.race([run.run(), stack.failed, engine.ended, view.finished]);
     const { offered } = run;
-    await until('every event taken', () => node.stats.events >= offered);
-    const { late = 0 } = node.status().counters;
-    if (node.stats.events !== offered || late !== 0)
-      throw new Error(`of ${offered} events ${node.stats.events} were taken, ${late} of them late`);
-    return { ...run.report(), taken: node.stats.events, late };
+    const { taken, late, cpuSeconds } = await allTaken(engine, offered);
+    if (taken !== offered || late !== 0)
+      throw new Error(`of ${offered} events ${taken} were taken, ${late} of them late`);
+    const report = run.report();
+    return {
+      ...{ ...report, taken, late },
+      cpu: { ...report.cpu, workers: cpuSeconds - before.cpuSeconds },
+    };
   } finally {
     await view?.close();
+    await engine?.close();
     await stack.close();
   }
 }
@@ -189,7 +197,7 @@ class LatencyRun {
     }
   }
 
-  report(): Omit<LatencyReport, 'taken' | 'late'> {
+  report(): Omit<LatencyReport, 'taken' | 'late' | 'cpu'> & { readonly cpu: CpuSeconds } {
     return {
       offered: this.offered,
       seconds: this.#seconds,
@@ -324,6 +332,17 @@ function measured(samples: Samples, what: string): Quantiles {
   const quantiles = samples.quantiles();
   if (quantiles === undefined) throw new Error(`no ${what} were measured`);
   return quantiles;
+}
+
+/** What the engine has come to once it has taken all that was offered. */
+async function allTaken(engine: MeasuredEngine, offered: number): Promise<EngineLook> {
+  const untilMs = performance.now() + SETTLE_MS;
+  for (;;) {
+    const look = await engine.look();
+    if (look.taken >= offered) return look;
+    if (performance.now() > untilMs) throw new Error(`only ${look.taken} of ${offered} events were taken`);
+    await sleep(LOOK_EVERY_MS);
+  }
 }
 
 async function until(what: string, isSo: () => boolean): Promise<void> {

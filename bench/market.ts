@@ -9,6 +9,8 @@ import { linearModelSchema, type LinearModel } from '../src/index.js';
 import { regionSchema, type RegionConfig } from '../src/ingest/region.js';
 
 export interface Market {
+  /** What it was made with: another process makes the same of it. */
+  readonly options: MarketOptions;
   readonly config: RegionConfig;
   readonly model: LinearModel;
   readonly registry: Registry;
@@ -40,8 +42,8 @@ const MODEL = linearModelSchema.parse({
   quantum: 0.1,
 });
 
-/** Terms of the model that ask for a window that is not there are left out. */
-export function canonicalMarket(options: {
+/** Plain data, for it goes to nodes in processes of their own. */
+export interface MarketOptions {
   readonly partitions?: number | undefined;
   readonly windowsMs?: readonly number[] | undefined;
   /** Geohash prefixes in the place of its own. */
@@ -51,7 +53,10 @@ export function canonicalMarket(options: {
   readonly residentActors?: number | undefined;
   /** Live values are told; they are not unless asked for. */
   readonly live?: boolean | undefined;
-}): Market {
+}
+
+/** Terms of the model that ask for a window that is not there are left out. */
+export function canonicalMarket(options: MarketOptions): Market {
   const parsed = regionSchema.parse({
     name: 'bench',
     timezone: 'America/Los_Angeles',
@@ -74,6 +79,7 @@ export function canonicalMarket(options: {
   );
   const model = { ...MODEL, features };
   return {
+    options,
     config,
     model,
     registry: new Registry(marketActors({ ...config, model, live: options.live ?? false })),

@@ -120,9 +120,8 @@ async function withNode<T>(
   work: (fed: Fed) => Promise<T>,
 ): Promise<T> {
   const stack = await openStack(market);
-  const { partitions, windowsMs } = market.config;
   const folder = join(stack.folder, 'memory');
-  const worker = new Worker({ partitions, windowsMs, target: stack.target, folder, id: 'memory', limits });
+  const worker = new Worker({ market: market.options, target: stack.target, folder, id: 'memory', limits });
   try {
     await worker.ready();
     const events = drivers * pings;

@@ -5,14 +5,11 @@
  * producer is in another, the reader of rows in this one. Measured as the canonical bench's end to end, from the first event until
  * every window is final in `out`. With one process the same, so that what differs is the number of nodes alone.
  */
-import { join } from 'node:path';
 import { EngineRun, resultOf, type CanonicalSize, type EngineTiming, type Result } from './canonical.js';
 import type { Market } from './market.js';
 import { RemoteProducer } from './remote-producer.js';
-import { rank } from '../src/node/membership/assignment.js';
 import { openStack } from './stack.js';
-import type { WorkerLook } from './worker/messages.js';
-import { Worker } from './worker/worker.js';
+import { Workers } from './worker/workers.js';
 
 export interface NodeShare {
   readonly partitions: number;
@@ -32,32 +29,16 @@ export async function runProcesses(
   size: CanonicalSize,
   processes: number,
 ): Promise<ProcessesRun> {
-  const { partitions, windowsMs } = market.config;
   const stack = await openStack(market);
-  const workers: Worker[] = [];
+  let workers: Workers | undefined;
   try {
-    const shares = evenShares(processes, partitions);
-    for (const { id } of shares)
-      workers.push(
-        new Worker({ partitions, windowsMs, target: stack.target, folder: join(stack.folder, id), id }),
-      );
-    const failed = Promise.race(workers.map(({ failed: one }) => one));
-    failed.catch(() => undefined);
-    await Promise.all(workers.map((worker) => worker.ready()));
-    const before = await Promise.all(
-      workers.map((worker, i) =>
-        worker.until('its share of the partitions', ({ owned }) => owned === shares[i]!.partitions),
-      ),
-    );
-
+    workers = await Workers.start(stack, processes);
+    const before = await workers.look();
     const stats = { events: 0, batches: 0, batchBytes: 0 };
     const producer = await RemoteProducer.open(stack.target, market, size);
-    const run = new EngineRun(stack, { stats, finished: failed }, size.events);
+    const run = new EngineRun(stack, { stats, finished: workers.failed }, size.events);
     await run.finish(producer.produce());
-    const after = await Promise.all(workers.map((worker) => worker.look()));
-    const nodes = after.map((look, i) => {
-      const movedBefore = moved(before[i]!);
-      if (moved(look) !== movedBefore) throw new Error('a partition changed its owner on the way');
+    const nodes = (await workers.look()).map((look, i) => {
       stats.events += look.stats.events;
       stats.batches += look.stats.batches;
       stats.batchBytes += look.stats.batchBytes;
@@ -68,23 +49,7 @@ export async function runProcesses(
     if (result.taken !== size.events) throw new Error(`${result.taken} events took effect of ${size.events}`);
     return { timing: run.timing(), result, nodes };
   } finally {
-    await Promise.all(workers.map((worker) => worker.kill()));
+    await workers?.kill();
     await stack.close();
-  }
-}
-
-function moved({ stats }: WorkerLook): number {
-  return stats.taken + stats.handedOver + stats.fenced;
-}
-
-/** Ids of nodes whose shares are as even as can be: what is asked is what processes cost, not what the hash of a name gives. */
-function evenShares(processes: number, partitions: number): { id: string; partitions: number }[] {
-  for (let attempt = 1; ; attempt++) {
-    const ids = Array.from({ length: processes }, (_, i) => `bench-${attempt}-${i + 1}`);
-    const nodes = ids.map((id) => ({ id, weight: 1 }));
-    const owners = Array.from({ length: partitions }, (_, partition) => rank(partition, nodes)[0]!);
-    const shares = ids.map((id) => ({ id, partitions: owners.filter((owner) => owner === id).length }));
-    const most = Math.ceil(partitions / processes);
-    if (shares.every((share) => share.partitions <= most)) return shares;
   }
 }

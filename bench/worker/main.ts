@@ -50,8 +50,9 @@ async function answer(message: ToWorker): Promise<void> {
   }
 }
 
-async function start({ partitions, windowsMs, target, folder, id, limits }: WorkerStart): Promise<Running> {
-  const market = canonicalMarket({ partitions, windowsMs });
+async function start({ market: marketOptions, target, folder, id, limits }: WorkerStart): Promise<Running> {
+  const market = canonicalMarket(marketOptions);
+  const { partitions } = market.config;
   const subjects = new Subjects(market.config.name);
   const { connection, jsm } = await connectNats(target, `groundswell bench ${id}`);
   const writer = randomUUID();
@@ -122,6 +123,7 @@ function look(node: Node, collect: boolean): WorkerLook {
   const { heapUsed, external } = process.memoryUsage();
   return {
     stats: status.stats,
+    counters: status.counters,
     owned: status.partitions.length,
     claimed: unclaimed(status).length === 0,
     lagMessages: status.partitions.reduce((sum, { lagMessages }) => sum + lagMessages, 0),

@@ -1,12 +1,12 @@
 /** What a bench and a node in a process of its own say to each other. */
 import type { NatsTarget } from '../../src/log/nats/connect.js';
 import type { NodeLimits } from '../../src/node/limits.js';
-import type { NodeStats } from '../../src/node/status.js';
+import type { NodeStats, NodeStatus } from '../../src/node/status.js';
+import type { MarketOptions } from '../market.js';
 
 export interface WorkerStart {
   /** The market is the canonical one with these. */
-  readonly partitions: number;
-  readonly windowsMs: readonly number[];
+  readonly market: MarketOptions;
   readonly target: NatsTarget;
   /** Its snapshots; what an earlier process left there is taken up. */
   readonly folder: string;
@@ -22,6 +22,8 @@ export type ToWorker =
 
 export interface WorkerLook {
   readonly stats: NodeStats;
+  /** Committed counters of what it owns. */
+  readonly counters: NodeStatus['counters'];
   readonly owned: number;
   /** Nothing it may take is without an owner. */
   readonly claimed: boolean;
