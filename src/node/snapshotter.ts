@@ -1,7 +1,7 @@
 /**
- * Writes acknowledged commits to the snapshots, behind the journal (P5). Coalesces: while one transaction is being
- * written, later commits gather, and an actor that changed often is written once. Bounded: `full` tells the node to
- * wait (P8).
+ * Writes acknowledged commits to the snapshots, behind the journal (P5). Coalesces: while a round is being written, later
+ * commits gather, and an actor that changed often is written once. One partition after the other, so that whoever waits for
+ * something else waits for a few ms. Bounded: `full` tells the node to wait (P8).
  */
 import type { ActorChange, Changes } from '../partition/changes.js';
 import type { ActorId } from '../core/ids.js';
@@ -26,10 +26,10 @@ export interface SnapshotterOptions {
   /** Changed actors that may wait to be written, those being written included. */
   readonly pendingActorsMax: number;
   readonly clock: Clock;
-  /** At least so long between two transactions, unless too much waits: an actor that changes often is written once. */
+  /** At least so long between two rounds, unless too much waits: an actor that changes often is written once. */
   readonly pauseMs: number;
   readonly observer?: Pick<NodeObserver, 'snapshotWritten'>;
-  /** Called when a write is done, or failed. */
+  /** Called when a partition is written, or could not be. */
   onProgress(): void;
 }
 
@@ -37,10 +37,10 @@ export class Snapshotter {
   readonly #options: SnapshotterOptions;
   #pending = new Map<number, Pending>();
   #pendingActors = 0;
-  /** Of the write that is under way. */
+  /** Of the round that is under way, those that are not written. */
   #writingActors = 0;
   #writing: Promise<void> | undefined;
-  /** Ends the pause between two transactions; undefined while there is none. */
+  /** Ends the pause between two rounds; undefined while there is none. */
   #endPause: (() => void) | undefined;
   #flushing = false;
   readonly #writtenCommit = new Map<number, number>();
@@ -112,23 +112,15 @@ export class Snapshotter {
   #start(): void {
     if (this.#writing !== undefined || this.#pending.size === 0 || this.failure !== undefined) return;
     if (this.#endPause !== undefined && !this.full && !this.#flushing) return;
-    const updates = [...this.#pending].map(([partition, { journalSeq, control, commits }]) => ({
-      partition,
-      journalSeq,
-      control: encodeControl(control),
-      changes: lastOf(commits),
-      commit: control.commit,
-    }));
+    const pending = this.#pending;
     const actors = this.#pendingActors;
     const startedMs = this.#options.clock.monotonic();
     this.#pending = new Map();
     this.#pendingActors = 0;
     this.#writingActors = actors;
-    this.#writing = this.#options.store.write(updates).then(
+    this.#writing = this.#write(pending).then(
       () => {
-        for (const { partition, commit } of updates) this.#writtenCommit.set(partition, commit);
         this.#writing = undefined;
-        this.#writingActors = 0;
         const seconds = (this.#options.clock.monotonic() - startedMs) / 1000;
         this.#options.observer?.snapshotWritten({ actors, seconds });
         this.#pause();
@@ -141,6 +133,18 @@ export class Snapshotter {
         this.#options.onProgress();
       },
     );
+  }
+
+  async #write(pending: ReadonlyMap<number, Pending>): Promise<void> {
+    for (const [partition, { journalSeq, control, commits, added }] of pending) {
+      const changes = lastOf(commits);
+      await this.#options.store.write([
+        { partition, journalSeq, control: encodeControl(control), changes },
+      ]);
+      this.#writtenCommit.set(partition, control.commit);
+      this.#writingActors -= added;
+      this.#options.onProgress();
+    }
   }
 
   #pause(): void {

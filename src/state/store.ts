@@ -50,7 +50,7 @@ export interface SnapshotStore {
   position(partition: number): SnapshotPosition | undefined;
   /** Records of the actors that have timers. */
   timed(partition: number): Iterable<readonly [id: ActorId, record: Uint8Array]>;
-  /** Writes updates of several partitions in one transaction; resolves when they are readable. */
+  /** Writes updates of partitions in one transaction; resolves when they are readable. */
   write(updates: readonly SnapshotUpdate[]): Promise<void>;
   /** A partition's present state; undefined when nothing is known of it. */
   export(partition: number): SnapshotExport | undefined;

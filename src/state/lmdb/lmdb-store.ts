@@ -1,6 +1,6 @@
 /**
  * Snapshots in LMDB: one environment per node, two databases per partition (records, and the ids that have timers).
- * One environment, because then the updates of all partitions share one transaction and one sync. Every value has a
+ * One environment, because then there is one file to look after, and one thread that writes. Every value has a
  * checksum (`sealed.ts`), and all of them are looked at when the store is opened.
  */
 import { statSync } from 'node:fs';
