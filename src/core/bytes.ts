@@ -69,6 +69,18 @@ export class ByteWriter {
     return this;
   }
 
+  /** Integers of which many are the same: their number, then how many follow that are the same, and what they are more than those before. */
+  runs(values: readonly number[]): this {
+    this.uint(values.length);
+    let before = 0;
+    for (let from = 0, to = 1; from < values.length; from = to++) {
+      while (to < values.length && values[to] === values[from]) to++;
+      this.uint(to - from).int(values[from]! - before);
+      before = values[from]!;
+    }
+    return this;
+  }
+
   /** Numbers of any kind, as they lie in memory: lowest byte first, as in every machine that Node runs on. */
   floats(values: readonly number[]): this {
     const floats = new Float64Array(values.length);
@@ -333,6 +345,22 @@ export class ByteReader {
     const values = new Float64Array(this.#bounded(count));
     let value = 0;
     for (let i = 0; i < count; i++) values[i] = value += this.int();
+    return values;
+  }
+
+  /** Integers that `runs` wrote, so many at most. */
+  runs(most: number): number[] {
+    const count = this.uint();
+    if (count > most) throw new RangeError(`there are ${count} values where there can be ${most}`);
+    const values: number[] = [];
+    let value = 0;
+    while (values.length < count) {
+      const length = this.uint();
+      value += this.int();
+      if (length === 0 || values.length + length > count)
+        throw new RangeError('a run does not fit its values');
+      for (let left = length; left > 0; left--) values.push(value);
+    }
     return values;
   }
 

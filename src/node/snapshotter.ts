@@ -138,9 +138,7 @@ export class Snapshotter {
   async #write(pending: ReadonlyMap<number, Pending>): Promise<void> {
     for (const [partition, { journalSeq, control, commits, added }] of pending) {
       const changes = lastOf(commits);
-      await this.#options.store.write([
-        { partition, journalSeq, control: encodeControl(control), changes },
-      ]);
+      await this.#options.store.write([{ partition, journalSeq, control: encodeControl(control), changes }]);
       this.#writtenCommit.set(partition, control.commit);
       this.#writingActors -= added;
       this.#options.onProgress();

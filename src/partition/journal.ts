@@ -8,7 +8,9 @@ import { GroundswellError } from '../core/errors.js';
 import { readChanges, type ActorChange, type Changes } from './changes.js';
 import type { ProducerState } from './watermark.js';
 
-export const JOURNAL_FORMAT = 3;
+export const JOURNAL_FORMAT = 4;
+/** Its head is in msgpack, all marks one by one. */
+const FORMAT_BEFORE = 3;
 
 /** All that a partition is, besides its actors. */
 export interface Control {
@@ -73,12 +75,23 @@ type StoredControl = [
   base: [name: string, journalSeq: number, madeAtMs: number, bytes: number] | null,
 ];
 /** What a frame begins with, behind its format. */
-type StoredHead = [part: number, parts: number, control: StoredControl | null];
+interface Head {
+  readonly part: number;
+  readonly parts: number;
+  /** Of the first part. */
+  readonly control: Control | undefined;
+}
+
+/** As it was in msgpack. */
+type HeadBefore = [part: number, parts: number, control: StoredControl | null];
 
 /** More than a frame's head takes besides its control record. */
 const HEAD_BYTES_MAX = 64;
+/** There are fewer partitions than 2^9, and fewer stages. */
+const MARKS_MAX = 2 ** 18;
 
 const writer = new ByteWriter();
+const recordWriter = new ByteWriter();
 
 /** No part has this number: what comes after a whole entry begins a new one. */
 const NEXT_ENTRY = -1;
@@ -95,7 +108,8 @@ export function decodeControl(bytes: Uint8Array): Control {
 
 /** @throws GroundswellError GS_FRAME_TOO_LARGE naming the actor whose record alone is over the limit */
 export function encodeJournalEntry({ control, changes }: EntryToWrite, frameBytesMax: number): Uint8Array[] {
-  const controlBytes = encodeControl(control).byteLength;
+  const record = controlRecord(control);
+  const controlBytes = record.byteLength;
   if (controlBytes + HEAD_BYTES_MAX > frameBytesMax) {
     throw new GroundswellError(
       'GS_FRAME_TOO_LARGE',
@@ -121,25 +135,43 @@ export function encodeJournalEntry({ control, changes }: EntryToWrite, frameByte
     size += cost;
   }
   return begins.map((from, part) => {
-    const head: StoredHead = [part, begins.length, part === 0 ? toStored(control) : null];
-    return writer
-      .clear()
-      .uint(JOURNAL_FORMAT)
-      .bytes(packr.pack(head))
-      .raw(changes.bytesOf(from, begins[part + 1] ?? changes.length))
-      .take();
+    writer.clear().uint(JOURNAL_FORMAT).uint(part).uint(begins.length);
+    if (part === 0) writer.bytes(record);
+    return writer.raw(changes.bytesOf(from, begins[part + 1] ?? changes.length)).take();
   });
 }
 
-function readHead(reader: ByteReader): StoredHead {
-  expectFormat(reader.uint());
-  return packr.unpack(reader.bytes()) as StoredHead;
+/** The control record of a frame: its marks in runs, for there are as many as stages times partitions, and most are the same. */
+function controlRecord(control: Control): Uint8Array {
+  return recordWriter
+    .clear()
+    .runs(control.marks)
+    .raw(packr.pack(toStored({ ...control, marks: [] })))
+    .take();
+}
+
+function controlOf(record: Uint8Array): Control {
+  const reader = new ByteReader(record);
+  const marks = reader.runs(MARKS_MAX);
+  return { ...decodeControl(reader.raw()), marks };
+}
+
+function readHead(reader: ByteReader): Head {
+  const format = reader.uint();
+  if (format === FORMAT_BEFORE) {
+    const [part, parts, control] = packr.unpack(reader.bytes()) as HeadBefore;
+    return { part, parts, control: control === null ? undefined : fromStored(control) };
+  }
+  expectFormat(format);
+  const part = reader.uint();
+  const parts = reader.uint();
+  return { part, parts, control: part === 0 ? controlOf(reader.bytes()) : undefined };
 }
 
 /** What one journal frame says by itself: which part of its entry it is, and the control record when it is the first. */
 export function journalHead(bytes: Uint8Array): { part: number; control: Control | undefined } {
-  const [part, , control] = readHead(new ByteReader(bytes));
-  return { part, control: control === null ? undefined : fromStored(control) };
+  const { part, control } = readHead(new ByteReader(bytes));
+  return { part, control };
 }
 
 /** Puts journal frames together again, in stream order. Gives an entry when its last frame has come. */
@@ -150,9 +182,9 @@ export class JournalReader {
 
   push(bytes: Uint8Array): JournalEntry | undefined {
     const reader = new ByteReader(bytes);
-    const [part, parts, control] = readHead(reader);
+    const { part, parts, control } = readHead(reader);
     if (part === 0) {
-      this.#control = fromStored(control!);
+      this.#control = control;
       this.#changes = [];
       this.#expected = 0;
     }
@@ -174,7 +206,7 @@ function expectFormat(format: number): void {
   if (format === JOURNAL_FORMAT) return;
   throw new GroundswellError(
     'GS_DATA_NEWER',
-    `A journal entry has format ${format}; this version reads ${JOURNAL_FORMAT}.`,
+    `A journal entry has format ${format}; this version reads ${FORMAT_BEFORE} and ${JOURNAL_FORMAT}.`,
   );
 }
 

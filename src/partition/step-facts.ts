@@ -60,13 +60,7 @@ export class StepFacts {
   }
 
   copy(): StepFacts {
-    const { marks } = this;
-    const copy = new StepFacts(
-      this.producers.copy(),
-      new StageMarks(marks.stages, marks.partitions, marks.marks),
-      this.closed,
-      this,
-    );
+    const copy = new StepFacts(this.producers.copy(), this.marks.copy(), this.closed, this);
     for (const [stage, limitMs] of this.limits.entries()) copy.limits[stage] = limitMs;
     copy.wallMs = this.wallMs;
     copy.inputsTaken = this.inputsTaken;

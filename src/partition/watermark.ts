@@ -197,27 +197,50 @@ export class ProducerTable {
 export class StageMarks {
   readonly stages: number;
   readonly partitions: number;
-  /** `marks[stage * partitions + partition]`, ms UTC; 0 = none given yet. */
-  readonly marks: number[];
-  readonly #limits: number[];
+  #marks: number[];
+  #limits: number[];
+  /** Another has the same lists: they are not to be written to. */
+  #isShared = false;
 
-  constructor(stages: number, partitions: number, marks?: readonly number[]) {
+  /** @param from marks, or others to be a copy of */
+  constructor(stages: number, partitions: number, from?: readonly number[] | StageMarks) {
     this.stages = stages;
     this.partitions = partitions;
-    this.marks = marks ? [...marks] : new Array<number>(stages * partitions).fill(0);
+    if (from instanceof StageMarks) {
+      this.#marks = from.#marks;
+      this.#limits = from.#limits;
+      this.#isShared = from.#isShared = true;
+      return;
+    }
+    this.#marks = from ? [...from] : new Array<number>(stages * partitions).fill(0);
     this.#limits = Array.from({ length: stages }, (_, stage) => this.#minOf(stage));
   }
 
+  /** `marks[stage * partitions + partition]`, ms UTC; 0 = none given yet. */
+  get marks(): readonly number[] {
+    return this.#marks;
+  }
+
+  /** Both have the same lists until a mark of one moves: most copies are made between the ends of two minutes. */
+  copy(): StageMarks {
+    return new StageMarks(this.stages, this.partitions, this);
+  }
+
   get(stage: number, partition: number): number {
-    return this.marks[stage * this.partitions + partition]!;
+    return this.#marks[stage * this.partitions + partition]!;
   }
 
   /** Takes a mark; an older one than known is without effect. */
   raise(stage: number, partition: number, markMs: number): void {
     const at = stage * this.partitions + partition;
-    const before = this.marks[at]!;
+    const before = this.#marks[at]!;
     if (markMs <= before) return;
-    this.marks[at] = markMs;
+    if (this.#isShared) {
+      this.#marks = [...this.#marks];
+      this.#limits = [...this.#limits];
+      this.#isShared = false;
+    }
+    this.#marks[at] = markMs;
     if (before === this.#limits[stage]) this.#limits[stage] = this.#minOf(stage);
   }
 

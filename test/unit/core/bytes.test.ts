@@ -71,6 +71,24 @@ describe('bytes', () => {
     );
   });
 
+  it('runs come back as they were written, in few bytes where values repeat', () => {
+    const run = fc.tuple(fc.integer({ min: -(2 ** 50), max: 2 ** 50 }), fc.integer({ min: 1, max: 40 }));
+    fc.assert(
+      fc.property(fc.array(run), (runs) => {
+        const values = runs.flatMap(([value, length]) => new Array<number>(length).fill(value));
+        const written = new ByteWriter().runs(values).text('behind').take();
+        expect(written.length).toBeLessThanOrEqual(4 + 10 * runs.length + 7);
+        const reader = new ByteReader(written);
+        expect(reader.runs(values.length)).toEqual(values);
+        expect(reader.text()).toBe('behind');
+        if (values.length > 0)
+          expect(() => new ByteReader(written).runs(values.length - 1)).toThrow(RangeError);
+      }),
+    );
+    for (const wrong of [[2], [2, 0, 0], [2, 3, 0], [2, 1, 0, 2, 0]])
+      expect(() => new ByteReader(Uint8Array.from(wrong)).runs(100)).toThrow(RangeError);
+  });
+
   it('no memory is taken for lists that the bytes cannot hold', () => {
     const reader = (): ByteReader => new ByteReader(new Uint8Array([1, 2, 3]));
     for (const read of ['ints', 'uints', 'differences', 'floats'] as const)

@@ -156,6 +156,33 @@ describe('journal entries', () => {
     expect(decodeControl(encodeControl(control))).toEqual(control);
   });
 
+  it('a journal of before, its head in msgpack, is read', () => {
+    const { writer, commit, inputSeq, watermarkMs, marks, closed, counters, wallMs, epoch } = control;
+    const producers = [...control.producers].map(([id, { mode, ...p }]) => [
+      ...[id, mode === 'live' ? 0 : 1, p.seq, p.watermarkMs, p.ended, p.heardAtMs],
+    ]);
+    const stored = [writer, commit, inputSeq, watermarkMs, producers, marks, closed, [...counters], wallMs];
+    const packr = new Packr({ useRecords: false });
+    const frame = (part: number, key: string): Uint8Array => {
+      const head = packr.pack([part, 2, part === 0 ? [...stored, epoch, null, null] : null]);
+      const change = { id: actorId('driver', key), bytes: new Uint8Array(30), timed: true };
+      const changes = Changes.of([change]);
+      return new ByteWriter().uint(3).bytes(head).raw(changes.bytesOf(0, 1)).take();
+    };
+    const reader = new JournalReader();
+    expect(reader.push(frame(0, 'a'))).toBeUndefined();
+    const entry = reader.push(frame(1, 'b'))!;
+    expect(entry.control).toEqual(control);
+    expect(entry.changes.map(({ id }) => id)).toEqual(['driver/a', 'driver/b']);
+  });
+
+  it('P8 marks of many partitions take little while most of them are the same', () => {
+    const marks = new Array<number>(5 * 256).fill(1_700_000_000_000);
+    const [frame] = encodeJournalEntry({ control: { ...control, marks }, changes: Changes.of([]) }, 1_000);
+    expect(frame!.byteLength).toBeLessThan(300);
+    expect(new JournalReader().push(frame!)!.control.marks).toEqual(marks);
+  });
+
   it('P2 P8 an entry of any size comes back whole from its last frame, and no frame is over the limit', () => {
     fc.assert(
       fc.property(changes, fc.integer({ min: 800, max: 4_000 }), (list, frameBytesMax) => {

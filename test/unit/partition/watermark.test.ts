@@ -205,6 +205,31 @@ describe('StageMarks', () => {
     );
   });
 
+  it('P2 a copy stays as it was, whichever of the two goes on', () => {
+    const raise = fc.record({
+      copy: fc.boolean(),
+      stage: fc.nat(1),
+      partition: fc.nat(2),
+      markMs: fc.nat(100),
+    });
+    fc.assert(
+      fc.property(fc.array(raise), fc.array(raise), (before, after) => {
+        const marks = new StageMarks(2, 3);
+        for (const { stage, partition, markMs } of before) marks.raise(stage, partition, markMs);
+        const both = [marks, marks.copy()];
+        const alone = both.map((one) => new StageMarks(2, 3, one.marks));
+        for (const { copy, stage, partition, markMs } of after)
+          for (const of of [both, alone]) of[copy ? 1 : 0]!.raise(stage, partition, markMs);
+        for (const [i, one] of both.entries()) {
+          expect(one.marks).toEqual(alone[i]!.marks);
+          expect([1, 2].map((stage) => one.limitMs(stage))).toEqual(
+            [1, 2].map((stage) => alone[i]!.limitMs(stage)),
+          );
+        }
+      }),
+    );
+  });
+
   it('counts the partitions that have reported up to a time', () => {
     const marks = new StageMarks(2, 3);
     marks.raise(0, 0, 60);
