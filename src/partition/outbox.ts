@@ -15,11 +15,15 @@ export type OpenMessage = [...MailMessage];
 /** With more messages to one actor they are looked up by their time. */
 const SCANNED_MAX = 8;
 
-/** What is said to one actor, in order. */
+/** What is said to one actor, in order: one message for most, and no room is taken for others. */
 class Letters {
-  readonly all: OpenMessage[] = [];
+  readonly all: OpenMessage[];
   /** By their time, those of each name in turn; undefined while they are few. */
   #byTime: Map<number, OpenMessage[]> | undefined;
+
+  constructor(first: OpenMessage) {
+    this.all = [first];
+  }
 
   add(message: OpenMessage): void {
     this.all.push(message);
@@ -44,7 +48,7 @@ class Letters {
 }
 
 export class Outbox {
-  /** By type, then by key: one message for most, and the others behind it. */
+  /** By type, then by key. */
   readonly #byType = new Map<string, Map<string, Letters>>();
   #size = 0;
   /** A merge has failed on the way: what is here cannot be relied on. */
@@ -56,8 +60,9 @@ export class Outbox {
   }
 
   put(message: OpenMessage, receiver: Mergeable | undefined): void {
-    const [type, key, name, atMs, body] = message;
-    const letters = this.#lettersTo(type, key);
+    const [, , name, atMs, body] = message;
+    const letters = this.#lettersWith(message);
+    if (letters === undefined) return;
     const same = receiver?.combine === undefined ? undefined : letters.find(name, atMs);
     if (same === undefined) {
       this.#add(letters, message);
@@ -79,8 +84,9 @@ export class Outbox {
     message: OpenMessage,
     merge: ((into: unknown, from: unknown) => { readonly body: unknown } | undefined) | undefined,
   ): void {
-    const [type, key, name, atMs, body] = message;
-    const letters = this.#lettersTo(type, key);
+    const [, , name, atMs, body] = message;
+    const letters = this.#lettersWith(message);
+    if (letters === undefined) return;
     const same = merge === undefined ? undefined : letters.find(name, atMs);
     const merged = same === undefined ? undefined : merge!(same[4], body);
     if (merged === undefined) this.#add(letters, message);
@@ -89,20 +95,26 @@ export class Outbox {
 
   /** Takes all messages: those to one actor in the order in which they were said. */
   take(): MailMessage[] {
-    const messages: MailMessage[] = [];
+    const messages = new Array<MailMessage>(this.#size);
+    let at = 0;
     for (const ofType of this.#byType.values()) {
-      for (const { all } of ofType.values()) for (const message of all) messages.push(message);
+      for (const { all } of ofType.values()) for (const message of all) messages[at++] = message;
     }
     this.#byType.clear();
     this.#size = 0;
     return messages;
   }
 
-  #lettersTo(type: string, key: string): Letters {
+  /** What was said to a message's receiver before; undefined when nothing was: then the message was put there as the first. */
+  #lettersWith(message: OpenMessage): Letters | undefined {
+    const [type, key] = message;
     let ofType = this.#byType.get(type);
     if (ofType === undefined) this.#byType.set(type, (ofType = new Map<string, Letters>()));
-    let letters = ofType.get(key);
-    if (letters === undefined) ofType.set(key, (letters = new Letters()));
+    const letters = ofType.get(key);
+    if (letters === undefined) {
+      ofType.set(key, new Letters(message));
+      this.#size++;
+    }
     return letters;
   }
 
