@@ -2,8 +2,8 @@
  * The latency bench: how soon an event that was accepted can be read in its cell, and how soon a minute's rows are there.
  * How to read it: bench/README.md.
  *
- *   npm run bench:latency -- [--rate 50000] [--drivers 20000] [--minutes 5] [--probes 500] [--workers 0]
- *     [--seed 1] [--json]
+ *   npm run bench:latency -- [--rate 50000] [--drivers 20000] [--minutes 5] [--probes 500] [--partitions 16]
+ *                            [--workers 0] [--seed 1] [--json]
  *
  * Fails when the rate was not kept, or fewer than `--cells 10000` cells had rows. The last line is JSON; `--json` prints nothing else.
  */
@@ -35,6 +35,7 @@ const { values, whole, say, tell } = command('latency', {
   minutes: '5',
   probes: '500',
   cells: '10000',
+  partitions: '16',
   workers: '0',
   seed: '1',
 });
@@ -42,6 +43,7 @@ const size = {
   eventsPerSecond: whole('rate'),
   drivers: whole('drivers'),
   minutes: whole('minutes'),
+  partitions: whole('partitions'),
   workers: values['workers'] === '0' ? 0 : whole('workers'),
   seed: whole('seed'),
 };

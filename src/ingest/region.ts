@@ -100,7 +100,9 @@ export const regionSchema = z
       .min(1)
       .max(256)
       .default(16)
-      .describe('1 to 256; fixed for the life of the region’s stream'),
+      .describe(
+        '1 to 256; fixed for the life of the region’s stream, but for `repartition`; 4 are faster where one process serves it',
+      ),
     outOfOrderBound: duration('5s', 0).describe(
       'how far behind the newest event of its producer an event may come and still be on time',
     ),
