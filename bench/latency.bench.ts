@@ -53,7 +53,7 @@ const line = (what: string, { p50, p90, p99, max, count: of }: Quantiles): void 
 };
 
 say(
-  `${count(size.eventsPerSecond)} events/s of ${count(size.drivers)} drivers until ${size.minutes} minutes have ended, ${size.workers === 0 ? 'the node in this process' : `${size.workers} node processes`}`,
+  `${count(size.eventsPerSecond)} events/s of ${count(size.drivers)} drivers until ${size.minutes} minutes have ended, ${size.workers === 0 ? 'the node in this process' : `${size.workers} node process${size.workers === 1 ? '' : 'es'}`}`,
 );
 const report = await measureLatency({
   ...size,

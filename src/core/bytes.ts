@@ -69,7 +69,7 @@ export class ByteWriter {
     return this;
   }
 
-  /** Integers of which many are the same: their number, then how many follow that are the same, and what they are more than those before. */
+  /** Integers of which many are the same: their number; then of each run its length, and what it is more than the one before. */
   runs(values: readonly number[]): this {
     this.uint(values.length);
     let before = 0;

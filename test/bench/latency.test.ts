@@ -44,6 +44,26 @@ it('sees every probe, takes every event once, and has a row of each cell that a 
   expect(report.minuteToRowMs.max).toBe(report.minutes[0]!.lastRowMs);
 });
 
+it('measures a node in a process of its own, and tells what that one used of the processor', async () => {
+  const report = await measureLatency({
+    eventsPerSecond: 500,
+    drivers: 200,
+    minutes: 1,
+    seed: 2,
+    partitions: 4,
+    workers: 1,
+    probesPerSecond: 50,
+    probeCells: 100,
+    cover: ['9q8y', '9q8z'],
+    outOfOrderBoundMs: 1_000,
+    warmUpMs: 1_000,
+    clock: minuteEndsIn(6_000),
+  });
+  expect(report.taken).toBe(report.offered);
+  expect(report.minutes[0]!.rows).toBeGreaterThan(200);
+  expect(report.cpu.workers).toBeGreaterThan(0);
+});
+
 it('fails when the live values do not keep up with the rate', async () => {
   const run = measureLatency({
     eventsPerSecond: 2_000,
