@@ -113,10 +113,8 @@ export async function measureLatency(options: LatencyOptions): Promise<LatencyRe
     if (taken !== offered || late !== 0)
       throw new Error(`of ${offered} events ${taken} were taken, ${late} of them late`);
     const report = run.report();
-    return {
-      ...{ ...report, taken, late },
-      cpu: { ...report.cpu, workers: cpuSeconds - before.cpuSeconds },
-    };
+    const cpu = { ...report.cpu, workers: cpuSeconds - before.cpuSeconds };
+    return { ...report, cpu, taken, late };
   } finally {
     await view?.close();
     await engine?.close();
