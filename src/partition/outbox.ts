@@ -95,10 +95,9 @@ export class Outbox {
 
   /** Takes all messages: those to one actor in the order in which they were said. */
   take(): MailMessage[] {
-    const messages = new Array<MailMessage>(this.#size);
-    let at = 0;
+    const messages: MailMessage[] = [];
     for (const ofType of this.#byType.values()) {
-      for (const { all } of ofType.values()) for (const message of all) messages[at++] = message;
+      for (const { all } of ofType.values()) for (const message of all) messages.push(message);
     }
     this.#byType.clear();
     this.#size = 0;
