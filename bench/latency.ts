@@ -17,7 +17,7 @@ import { silent } from '../src/core/logger.js';
 import { LiveProducer } from '../src/ingest/live-producer.js';
 import { RegionView } from '../src/serve/region-view.js';
 import { CellTruth } from './latency/cell-truth.js';
-import { startEngine, type EngineLook, type MeasuredEngine } from './latency/engine.js';
+import { startEngine, type MeasuredEngine } from './latency/engine.js';
 import { placesIn, type Place } from './latency/places.js';
 import { Samples, type Quantiles } from './live/samples.js';
 import { CpuMeter, type CpuSeconds } from './machine.js';
@@ -99,17 +99,19 @@ export async function measureLatency(options: LatencyOptions): Promise<LatencyRe
   let view: RegionView | undefined;
   try {
     const { config } = stack.market;
-    engine = await startEngine(stack, workers);
+    const nodes = await startEngine(stack, workers);
+    engine = nodes;
     view = await RegionView.open({
       ...{ log: stack.log, subjects: stack.subjects, clock, logger: silent },
       ...{ partitions: config.partitions, windowsMs: config.windowsMs },
       allowedLatenessMs: config.allowedLatenessMs,
     });
-    const before = await engine.look();
+    const before = await nodes.look();
     const run = new LatencyRun(options, stack, view, clock);
-    await Promise.race([run.run(), stack.failed, engine.ended, view.finished]);
+    await Promise.race([run.run(), stack.failed, nodes.ended, view.finished]);
     const { offered } = run;
-    const { taken, late, cpuSeconds } = await allTaken(engine, offered);
+    await until('every event taken', async () => (await nodes.look()).taken >= offered);
+    const { taken, late, cpuSeconds } = await nodes.look();
     if (taken !== offered || late !== 0)
       throw new Error(`of ${offered} events ${taken} were taken, ${late} of them late`);
     const report = run.report();
@@ -332,20 +334,9 @@ function measured(samples: Samples, what: string): Quantiles {
   return quantiles;
 }
 
-/** What the engine has come to once it has taken all that was offered. */
-async function allTaken(engine: MeasuredEngine, offered: number): Promise<EngineLook> {
+async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
   const untilMs = performance.now() + SETTLE_MS;
-  for (;;) {
-    const look = await engine.look();
-    if (look.taken >= offered) return look;
-    if (performance.now() > untilMs) throw new Error(`only ${look.taken} of ${offered} events were taken`);
-    await sleep(LOOK_EVERY_MS);
-  }
-}
-
-async function until(what: string, isSo: () => boolean): Promise<void> {
-  const untilMs = performance.now() + SETTLE_MS;
-  while (!isSo()) {
+  while (!(await isSo())) {
     if (performance.now() > untilMs) throw new Error(`${what}: not within ${SETTLE_MS / 1_000} s`);
     await sleep(LOOK_EVERY_MS);
   }

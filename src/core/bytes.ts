@@ -73,10 +73,13 @@ export class ByteWriter {
   runs(values: readonly number[]): this {
     this.uint(values.length);
     let before = 0;
-    for (let from = 0, to = 1; from < values.length; from = to++) {
-      while (to < values.length && values[to] === values[from]) to++;
-      this.uint(to - from).int(values[from]! - before);
-      before = values[from]!;
+    for (let from = 0; from < values.length;) {
+      const value = values[from]!;
+      let to = from + 1;
+      while (to < values.length && values[to] === value) to++;
+      this.uint(to - from).int(value - before);
+      before = value;
+      from = to;
     }
     return this;
   }

@@ -18,7 +18,7 @@ export interface NodeLimits {
   /** Steps after which an untouched actor is passivated. */
   readonly idleSteps: number;
   readonly pendingSnapshotActorsMax: number;
-  /** At least so long between two snapshot transactions, ms. */
+  /** At least so long between two rounds of snapshots, ms. */
   readonly snapshotEveryMs: number;
   /**
    * Commits are so far apart at most, ms, while a node is behind on live input: what is gathered costs less. It is less, the less

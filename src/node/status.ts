@@ -127,6 +127,6 @@ export interface NodeStatus {
 export interface NodeObserver {
   /** A batch was acknowledged. */
   committed(batch: { bytes: number; messages: number; partitions: number; seconds: number }): void;
-  /** A transaction of snapshots was written. */
+  /** A round of snapshots was written. */
   snapshotWritten(write: { actors: number; seconds: number }): void;
 }

@@ -170,8 +170,7 @@ function readHead(reader: ByteReader): Head {
 
 /** What one journal frame says by itself: which part of its entry it is, and the control record when it is the first. */
 export function journalHead(bytes: Uint8Array): { part: number; control: Control | undefined } {
-  const { part, control } = readHead(new ByteReader(bytes));
-  return { part, control };
+  return readHead(new ByteReader(bytes));
 }
 
 /** Puts journal frames together again, in stream order. Gives an entry when its last frame has come. */
