@@ -132,7 +132,11 @@ function observerInto(registers: Registry[]): NodeObserver {
     'Messages in an acknowledged batch of commits.',
     [1, 3, 10, 30, 100, 300, 1_000],
   );
-  const snapshotSeconds = histogram('snapshot_write_seconds', 'Time of a round of snapshots, all partitions.', seconds);
+  const snapshotSeconds = histogram(
+    'snapshot_write_seconds',
+    'Time of a round of snapshots, all partitions.',
+    seconds,
+  );
   const snapshotActors = new Counter({
     name: `${METRIC_PREFIX}snapshot_actors_written_total`,
     help: 'States of actors written to snapshots.',
