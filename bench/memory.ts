@@ -64,11 +64,11 @@ export interface MemoryPerDriver {
 const AT_ONCE: Partial<NodeLimits> = { replayCommitEveryMs: 0 };
 const NEVER: Partial<NodeLimits> = {
   ...AT_ONCE,
-  idleSteps: Number.MAX_SAFE_INTEGER,
+  idleMs: Number.MAX_SAFE_INTEGER,
   residentActorsMax: 100_000_000,
 };
 /** So soon that a rest of the bench is enough; looked for in many short turns. */
-const SOON: Partial<NodeLimits> = { ...AT_ONCE, idleSteps: 200, tickMs: 1 };
+const SOON: Partial<NodeLimits> = { ...AT_ONCE, idleMs: 200, tickMs: 1 };
 /** Past presence, and the longest window of a cell. */
 const REST_MS = 2 * 3_600_000;
 

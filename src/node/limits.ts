@@ -15,8 +15,8 @@ export interface NodeLimits {
   readonly turnTimersMs: number;
   /** Actors in memory, over all partitions of the node. */
   readonly residentActorsMax: number;
-  /** Steps after which an untouched actor is passivated. */
-  readonly idleSteps: number;
+  /** An actor that was not touched for so long is passivated, ms; longer than a minute, at whose end each cell is touched. */
+  readonly idleMs: number;
   readonly pendingSnapshotActorsMax: number;
   /** At least so long between two rounds of snapshots, ms. */
   readonly snapshotEveryMs: number;
@@ -49,7 +49,7 @@ export const DEFAULT_LIMITS: NodeLimits = {
   turnTimersMax: 10_000,
   turnTimersMs: 30,
   residentActorsMax: 1_000_000,
-  idleSteps: 10_000,
+  idleMs: 3 * 60_000,
   pendingSnapshotActorsMax: 2_000_000,
   snapshotEveryMs: 5_000,
   commitEveryMs: 200,

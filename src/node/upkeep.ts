@@ -5,6 +5,7 @@
 import { messageOf } from '../core/errors.js';
 import type { BaseKeeper } from './base/base-keeper.js';
 import type { GroupCommit } from './group-commit.js';
+import { Idle } from './idle.js';
 import type { NodeLimits } from './limits.js';
 import type { NodeOptions } from './node-options.js';
 import type { OwnedPartitions } from './owned-partitions.js';
@@ -28,6 +29,7 @@ const RETENTION_EVERY_MS = 60_000;
 export class Upkeep {
   readonly #options: UpkeepOptions;
   readonly #retention: Retention;
+  readonly #idle: Idle;
   #tending: Promise<void> | undefined;
   /** Place of the partition whose turn it is to look for idle actors. */
   #looking = 0;
@@ -35,7 +37,8 @@ export class Upkeep {
   constructor(options: UpkeepOptions) {
     this.#options = options;
     const { log, subjects, clock, limits } = options;
-    const { historyMs } = limits;
+    const { historyMs, idleMs } = limits;
+    this.#idle = new Idle(clock, idleMs);
     this.#retention = new Retention({ log, subjects, clock, historyMs, everyMs: RETENTION_EVERY_MS });
   }
 
@@ -64,7 +67,7 @@ export class Upkeep {
       if (place++ !== this.#looking && partition.resident <= residentMax) continue;
       partition.passivate({
         snapshotCommit,
-        idleSteps: limits.idleSteps,
+        idleSteps: this.#idle.stepsOf(partition),
         residentMax,
       });
     }

@@ -154,6 +154,10 @@ export class Partition {
   get resident(): number {
     return this.#actors.size;
   }
+  /** Steps that it has made: by them it tells how long an actor was not touched. */
+  get step(): number {
+    return this.#actors.step;
+  }
   get activations(): number {
     return this.#actors.activations;
   }

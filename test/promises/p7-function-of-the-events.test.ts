@@ -126,7 +126,7 @@ const circumstances = fc.record({
     turnTimersMax: fc.constantFrom(1, 7, 20_000),
     turnBytes: fc.constantFrom(1, 2_000, 262_144),
     residentActorsMax: fc.constantFrom(1, 20, 1_000_000),
-    idleSteps: fc.constantFrom(0, 3, 10_000),
+    idleMs: fc.constantFrom(0, 3, 10_000),
     batchBytesMax: fc.constantFrom(1, 4_000, 16_777_216),
     commitEveryMs: fc.constantFrom(0, 200),
     replayCommitEveryMs: fc.constantFrom(0, 200),

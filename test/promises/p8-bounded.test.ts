@@ -97,7 +97,7 @@ describe('P8: bounded', () => {
   });
 
   it('P8: idle actors are passivated and come back as they were', async () => {
-    const { rows } = await run(handMade(), { ...SETTINGS, limits: { idleSteps: 0, turnBytes: 1 } });
+    const { rows } = await run(handMade(), { ...SETTINGS, limits: { idleMs: 0, turnBytes: 1 } });
     expect(sorted(rows)).toEqual(sorted(reference.rows));
   });
 

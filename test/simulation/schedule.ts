@@ -136,7 +136,7 @@ export function makePlan(seed: number, options: PlanOptions = {}): Plan {
       turnBytes: dice.pick([1, 2_000, 262_144]),
       uncommittedEventsMax: dice.pick([20, 1_000, 50_000]),
       residentActorsMax: dice.pick([5, 50, 1_000_000]),
-      idleSteps: dice.pick([0, 3, 100, 10_000]),
+      idleMs: dice.pick([0, 3, 100, 10_000]),
       pendingSnapshotActorsMax: dice.pick([20, 500_000]),
       batchBytesMax: dice.pick([1, 4_000, 16 * 1024 * 1024]),
       behindMessages: dice.pick([0, 4, 64]),

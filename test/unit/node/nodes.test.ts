@@ -226,11 +226,11 @@ describe('a damaged snapshot', () => {
     'P5 is made anew from the journal, and nothing of it is seen in the rows: %s',
     async (how) => {
       const store = new DamagedStore();
-      const alone = { partitions: PARTITIONS, store, limits: { idleSteps: 2 }, clock: systemClock };
+      const alone = { partitions: PARTITIONS, store, limits: { idleMs: 0 }, clock: systemClock };
       const engine =
         how === 'alone'
           ? await Engine.start(alone)
-          : await region.start('a', { store, limits: { idleSteps: 2 } });
+          : await region.start('a', { store, limits: { idleMs: 0 } });
       const producer = engine.producer();
       await producer.sendEach(city);
       const results = await engine.results(await producer.end());
@@ -249,7 +249,7 @@ describe('a damaged snapshot', () => {
       let open: () => void = () => undefined;
       let gate = Promise.resolve();
       const log = new FaultyLog(region.log, { before: () => gate });
-      const limits = { idleSteps: 0, turnBytes: 1 };
+      const limits = { idleMs: 0, turnBytes: 1 };
       const engine = await Engine.start({ partitions: PARTITIONS, store, limits, log, frameEvents: 4 });
       const producer = engine.producer('test', region.log);
       const half = Math.floor(city.length / 2);

@@ -1,0 +1,42 @@
+/**
+ * How long an actor has to be left alone until it is idle. Partitions know no time but count their steps, and a step may be a tenth
+ * of a millisecond or a minute: so where each partition was is noted now and then. Owns these notes.
+ */
+import type { Clock } from '../core/clock.js';
+import type { Partition } from '../partition/partition.js';
+
+type Steps = Pick<Partition, 'step'>;
+
+interface Note {
+  readonly atMs: number;
+  readonly step: number;
+}
+
+/** Notes within the time that makes idle: an actor leaves so much of it late at most. */
+const NOTES = 8;
+
+export class Idle {
+  readonly #clock: Clock;
+  readonly #idleMs: number;
+  /** Oldest first; the second oldest is too young to say what is idle. */
+  readonly #notes = new WeakMap<Steps, Note[]>();
+
+  constructor(clock: Clock, idleMs: number) {
+    this.#clock = clock;
+    this.#idleMs = idleMs;
+  }
+
+  /** Who was not touched for so many steps of the partition is idle: infinitely many as long as nobody can be. */
+  stepsOf(partition: Steps): number {
+    const nowMs = this.#clock.monotonic();
+    const { step } = partition;
+    let notes = this.#notes.get(partition);
+    if (notes === undefined) this.#notes.set(partition, (notes = []));
+    if (notes.length === 0 || nowMs - notes.at(-1)!.atMs >= this.#idleMs / NOTES)
+      notes.push({ atMs: nowMs, step });
+    const since = notes.findLastIndex(({ atMs }) => atMs <= nowMs - this.#idleMs);
+    if (since === -1) return Number.POSITIVE_INFINITY;
+    notes.splice(0, since);
+    return step - notes[0]!.step;
+  }
+}
