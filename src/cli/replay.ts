@@ -25,6 +25,9 @@ interface Options {
   json: boolean;
 }
 
+/** Of a region that nobody shares, and that is gone afterwards: few cost less, and no row depends on how many there are (P7). */
+const ALONE_PARTITIONS = 2;
+
 export function replayCommand(program: Command): void {
   program
     .command('replay')
@@ -39,7 +42,11 @@ export function replayCommand(program: Command): void {
         .default(Number.POSITIVE_INFINITY, 'max'),
     )
     .option('--data <dir>', 'data folder: an interrupted replay goes on there (default: a temporary one)')
-    .option('--partitions <n>', 'instead of the region’s', wholeNumber(1, 256))
+    .option(
+      '--partitions <n>',
+      `default: the region’s, or ${ALONE_PARTITIONS} with a temporary data folder`,
+      wholeNumber(1, 256),
+    )
     .option('--nats <url>', 'only produce and read rows; nodes elsewhere do the work (also NATS_URL)')
     .option('--config <file>', 'region file instead of config/regions/<region>.yaml')
     .option('--publish', 'also publish each row on its aggregate subject, as a live node does', false)
@@ -62,12 +69,13 @@ async function replay(file: string, options: Options): Promise<void> {
     const producerId = await nameOf(file, mapping?.name ?? 'identity');
     rowFile = options.out === undefined ? undefined : await RowFile.create(options.out);
     const nats = natsTarget(options.nats);
+    const isAlone = nats === undefined && options.data === undefined;
     const summary = await stoppable(
       () =>
         openEngine({
           region: options.region,
           configFile: options.config,
-          partitions: options.partitions,
+          partitions: options.partitions ?? (isAlone ? ALONE_PARTITIONS : undefined),
           dataDir: options.data,
           nats,
           node: nats === undefined,

@@ -27,7 +27,9 @@ export const isFinal = (numbers: RowNumbers): boolean => numbers[FINAL] === 1;
 
 /** The numbers of a block's row. */
 export function numbersOf(block: RowBlock, row: number, step: number): number[] {
-  return Array.from(block.numbers.subarray(row * step, (row + 1) * step));
+  const numbers = new Array<number>(step);
+  for (let i = 0, at = row * step; i < step; i++, at++) numbers[i] = block.numbers[at]!;
+  return numbers;
 }
 
 export function rowOf(shape: RowShape, key: string, numbers: RowNumbers): Row {
