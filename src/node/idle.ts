@@ -12,7 +12,7 @@ interface Note {
   readonly step: number;
 }
 
-/** Notes within the time that makes idle: an actor leaves so much of it late at most. */
+/** Notes within the time that makes idle: an actor leaves later than that by the time between two of them at most. */
 const NOTES = 8;
 
 export class Idle {
@@ -26,17 +26,16 @@ export class Idle {
     this.#idleMs = idleMs;
   }
 
-  /** Who was not touched for so many steps of the partition is idle: infinitely many as long as nobody can be. */
-  stepsOf(partition: Steps): number {
+  /** The step of a partition since which who is idle was not touched; 0, which is nobody, as long as that is not known. */
+  since(partition: Steps): number {
     const nowMs = this.#clock.monotonic();
-    const { step } = partition;
     let notes = this.#notes.get(partition);
     if (notes === undefined) this.#notes.set(partition, (notes = []));
     if (notes.length === 0 || nowMs - notes.at(-1)!.atMs >= this.#idleMs / NOTES)
-      notes.push({ atMs: nowMs, step });
-    const since = notes.findLastIndex(({ atMs }) => atMs <= nowMs - this.#idleMs);
-    if (since === -1) return Number.POSITIVE_INFINITY;
-    notes.splice(0, since);
-    return step - notes[0]!.step;
+      notes.push({ atMs: nowMs, step: partition.step });
+    const idleSinceMs = nowMs - this.#idleMs;
+    while (notes.length > 1 && notes[1]!.atMs <= idleSinceMs) notes.shift();
+    const { atMs, step } = notes[0]!;
+    return atMs <= idleSinceMs ? step : 0;
   }
 }

@@ -67,7 +67,7 @@ export class Upkeep {
       if (place++ !== this.#looking && partition.resident <= residentMax) continue;
       partition.passivate({
         snapshotCommit,
-        idleSteps: this.#idle.stepsOf(partition),
+        untouchedSince: this.#idle.since(partition),
         residentMax,
       });
     }

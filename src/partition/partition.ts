@@ -375,24 +375,23 @@ export class Partition {
     this.#actors.saved(snapshotCommit);
   }
 
-  /** Lets idle actors go, and over the limit any that the snapshot already has (P5, P8). */
+  /**
+   * Lets idle actors go, and over the limit any that the snapshot already has (P5, P8).
+   * @param options.untouchedSince a step: who was not touched since then is idle
+   */
   passivate({
     snapshotCommit,
-    idleSteps,
+    untouchedSince,
     residentMax,
   }: {
     snapshotCommit: number;
-    idleSteps: number;
+    untouchedSince: number;
     residentMax: number;
   }): void {
     const actors = this.#actors;
     const over = actors.size - residentMax;
     if (over <= 0) {
-      actors.passivate({
-        untouchedSince: actors.step - idleSteps,
-        snapshotCommit,
-        maxVisits: SWEEP_VISITS,
-      });
+      actors.passivate({ untouchedSince, snapshotCommit, maxVisits: SWEEP_VISITS });
       return;
     }
     actors.passivate({

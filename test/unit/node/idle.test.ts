@@ -5,20 +5,22 @@ import { VirtualClock } from '../../../src/core/clock.js';
 import { Idle } from '../../../src/node/idle.js';
 
 const IDLE_MS = 180_000;
+/** Told apart from 0, which is nobody. */
+const BEGUN_AT = 3;
 
 describe('who is idle', () => {
   it('is nobody before the time has passed', () => {
     const clock = new VirtualClock();
     const idle = new Idle(clock, IDLE_MS);
-    const partition = { step: 0 };
+    const partition = { step: BEGUN_AT };
     for (let i = 0; i < IDLE_MS / 1_000; i++, clock.advance(1_000), partition.step += 500)
-      expect(idle.stepsOf(partition)).toBe(Number.POSITIVE_INFINITY);
-    expect(idle.stepsOf(partition)).toBe(partition.step);
+      expect(idle.since(partition)).toBe(0);
+    expect(idle.since(partition)).toBe(BEGUN_AT);
   });
 
   it('is everybody at once when no time is needed', () => {
     const idle = new Idle(new VirtualClock(), 0);
-    expect(idle.stepsOf({ step: 7 })).toBe(0);
+    expect(idle.since({ step: 7 })).toBe(7);
   });
 
   it('was not touched for the time, and leaves within an eighth and a look more, however fast steps follow each other', () => {
@@ -38,7 +40,7 @@ describe('who is idle', () => {
         for (const { afterMs, steps } of all) {
           clock.advance(afterMs);
           partition.step += steps;
-          const since = partition.step - idle.stepsOf(partition);
+          const since = idle.since(partition);
           const nowMs = clock.monotonic();
           for (const { atMs, step } of touched) {
             if (step < since) expect(nowMs - atMs).toBeGreaterThanOrEqual(IDLE_MS);
@@ -55,10 +57,10 @@ describe('who is idle', () => {
     const clock = new VirtualClock();
     const idle = new Idle(clock, IDLE_MS);
     const [one, other] = [{ step: 5 }, { step: 100 }];
-    idle.stepsOf(one);
+    idle.since(one);
     clock.advance(IDLE_MS);
     one.step = 9;
-    expect(idle.stepsOf(one)).toBe(4);
-    expect(idle.stepsOf(other)).toBe(Number.POSITIVE_INFINITY);
+    expect(idle.since(one)).toBe(5);
+    expect(idle.since(other)).toBe(0);
   });
 });

@@ -420,7 +420,11 @@ describe('Partition: actors come and go', () => {
   /** A sweep goes on from where the last one ended: three go round at least once. */
   const passivate = (driven: Driven, options: { idleSteps?: number; snapshotCommit: number }): void => {
     for (let i = 0; i < 3; i++)
-      driven.partition.passivate({ idleSteps: 0, residentMax: options.idleSteps ? 100 : 0, ...options });
+      driven.partition.passivate({
+        untouchedSince: driven.partition.step - (options.idleSteps ?? 0),
+        residentMax: options.idleSteps ? 100 : 0,
+        snapshotCommit: options.snapshotCommit,
+      });
   };
 
   it('P5 an actor that was forgotten begins anew, also while the snapshot still knows it as it was', async () => {
@@ -568,7 +572,11 @@ describe('Partition: P7', () => {
           for (const node of nodes) {
             if (crash) node.recover();
             if (passivate)
-              node.partition.passivate({ idleSteps: 0, residentMax: 0, snapshotCommit: node.commits.length });
+              node.partition.passivate({
+                untouchedSince: node.partition.step,
+                residentMax: 0,
+                snapshotCommit: node.commits.length,
+              });
           }
         }
         await feed([], nowMs + 5 * MINUTE);

@@ -75,7 +75,7 @@ describe('Poison: what fails leaves nothing but a dead letter', () => {
           expect(counters(poisoned)).toEqual(counters(clean));
           if (passivate) {
             for (const { partition, saved } of [poisoned, clean])
-              partition.passivate({ idleSteps: 0, residentMax: 0, snapshotCommit: saved });
+              partition.passivate({ untouchedSince: partition.step, residentMax: 0, snapshotCommit: saved });
           }
           if (recover) for (const driven of [poisoned, clean]) driven.recover();
         }
