@@ -46,6 +46,9 @@ export async function startServer(
   });
   opened.add(() => server.stop());
   server.failed.catch(fail);
+  const { staging } = server;
+  if (staging.kind === 'memory') logger.debug(staging, 'batches that are not whole are in memory');
+  else logger.info(staging, 'batches that are not whole are on the disk: what they hold is readable later');
   if (options.publishRows) onProgress(`rows are published at ${server.url} (no user needed to subscribe)`);
   return server;
 }

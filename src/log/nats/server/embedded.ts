@@ -9,6 +9,7 @@ import { join } from 'node:path';
 
 import { sleep, type Clock } from '../../../core/clock.js';
 import { GroundswellError, messageOf } from '../../../core/errors.js';
+import { BatchStaging, type StagingMemory, type StagingPlace } from './batch-staging.js';
 import { awaitNoLeftover, endNow, isOurs, readPids, waitFor } from './leftover.js';
 import {
   ENGINE_USER,
@@ -41,6 +42,8 @@ export interface EmbeddedServerOptions {
   readonly maxFileStoreBytes?: number;
   /** Port and passwords of an earlier start, so that its clients find the server again; new ones by default. */
   readonly identity?: ServerIdentity;
+  /** Where batches may be kept until they are whole; the machine's shared memory by default. */
+  readonly stagingMemory?: StagingMemory;
 }
 
 /** A user of the embedded server, and where answers to it come. */
@@ -62,6 +65,7 @@ export interface EmbeddedServer {
   readonly pid: number;
   readonly version: string;
   readonly logFile: string;
+  readonly staging: StagingPlace;
   /** Resolves when the server has gone. May be called again. */
   stop(): Promise<void>;
   /** When the server has gone, asked to or not. */
@@ -101,15 +105,27 @@ export async function startEmbeddedServer(options: EmbeddedServerOptions): Promi
     }),
   );
 
-  const watchdog = startWatchdog({ binary, ...files });
+  const staging = await BatchStaging.open({
+    streamsDir: files.streamsDir,
+    foundBy: files.stagingLink,
+    clock,
+    memory: options.stagingMemory,
+  });
+  const { place } = staging;
+  const memoryFolder = place.kind === 'memory' ? place.folder : undefined;
+  const watchdog = startWatchdog({ binary, ...files, memoryFolder });
   const stopFollowing = options.onLog ? followLog(files.logFile, clock, options.onLog) : () => undefined;
-  const exited = watchServer(watchdog, files, clock).finally(stopFollowing);
+  const exited = watchServer(watchdog, files, clock).finally(async () => {
+    stopFollowing();
+    await staging.close();
+  });
   const stop = async (): Promise<void> => {
     watchdog.release();
     await exited;
   };
   try {
     const { url, pid } = await ready(files, exited, clock);
+    staging.keep();
     return {
       url,
       user: ENGINE_USER,
@@ -119,6 +135,7 @@ export async function startEmbeddedServer(options: EmbeddedServerOptions): Promi
       pid,
       version,
       logFile: files.logFile,
+      staging: place,
       stop,
       exited,
     };

@@ -26,6 +26,8 @@ export interface ServerConfig extends ServerIdentity {
 /** What analysts see of the engine's account. */
 export const ANALYST_SUBJECTS = ['gs.*.agg.>', 'gs.*.surge.>'] as const;
 
+/** The account that has JetStream: the server names a folder after it. */
+export const ENGINE_ACCOUNT = 'ENGINE';
 /** The engine's user. */
 export const ENGINE_USER = 'groundswell';
 export const PRODUCER_USER = 'producer';
@@ -51,7 +53,7 @@ export function serverConfig(config: ServerConfig): string {
     (subject) => `{ stream: ${text(subject)}, accounts: [ANALYST] }`,
   ).join(', ');
   const imported = ANALYST_SUBJECTS.map(
-    (subject) => `{ stream: { account: ENGINE, subject: ${text(subject)} } }`,
+    (subject) => `{ stream: { account: ${ENGINE_ACCOUNT}, subject: ${text(subject)} } }`,
   ).join(', ');
   const readable = [...ANALYST_SUBJECTS, '_INBOX.>'].map(text).join(', ');
   const publishable = PRODUCER_PUBLISHES.map(text).join(', ');
@@ -69,7 +71,7 @@ jetstream {
   sync_interval: always
 }
 accounts {
-  ENGINE {
+  ${ENGINE_ACCOUNT} {
     jetstream: enabled
     users: [
       { user: ${text(ENGINE_USER)}, password: ${text(config.password)} }

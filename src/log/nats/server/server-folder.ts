@@ -2,6 +2,8 @@
 import { chmod, mkdir, realpath, rename, rm, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
+import { ENGINE_ACCOUNT } from './server-config.js';
+
 export interface ServerFolder {
   readonly dir: string;
   readonly configFile: string;
@@ -9,6 +11,10 @@ export interface ServerFolder {
   readonly logFile: string;
   readonly previousLogFile: string;
   readonly portsDir: string;
+  /** The server's own folder of the engine's streams. */
+  readonly streamsDir: string;
+  /** A link to where batches are kept until they are whole. */
+  readonly stagingLink: string;
 }
 
 export async function openServerFolder(dataDir: string): Promise<ServerFolder> {
@@ -22,6 +28,8 @@ export async function openServerFolder(dataDir: string): Promise<ServerFolder> {
     logFile: join(dir, 'server.log'),
     previousLogFile: join(dir, 'server.previous.log'),
     portsDir: join(dir, 'ports'),
+    streamsDir: join(dir, 'jetstream', ENGINE_ACCOUNT, 'streams'),
+    stagingLink: join(dir, 'staging'),
   };
 }
 

@@ -85,6 +85,10 @@ class Supervisor implements SupervisedServer {
     return this.#server.pid;
   }
 
+  get staging(): EmbeddedServer['staging'] {
+    return this.#server.staging;
+  }
+
   async stop(): Promise<void> {
     this.#stopping = true;
     this.#endDelay();

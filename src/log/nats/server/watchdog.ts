@@ -9,7 +9,8 @@ import { constants } from 'node:os';
 import type { Duplex } from 'node:stream';
 
 /**
- * $1 nats-server, $2 its configuration, $3 the pid file, $4 the pid of groundswell. The pid file is written before the
+ * $1 nats-server, $2 its configuration, $3 the pid file, $4 the pid of groundswell, $5 a folder in memory that goes with the
+ * server, or nothing. The pid file is written before the
  * server exists, so that a later start on the same folder cannot miss one. Signals are left to the pipe: a terminal or
  * a service manager may signal every process at once, and the watchdog must outlive the server to reap it.
  */
@@ -38,6 +39,7 @@ while :; do
 done
 kill "$reader" 2> /dev/null
 rm -f "$3"
+[ -z "$5" ] || rm -rf "$5"
 exit "$code"
 `;
 
@@ -63,16 +65,18 @@ export interface WatchdogOptions {
   readonly pidFile: string;
   /** Receives what the server prints before it opens its log, and its last words if it crashes. */
   readonly logFile: string;
+  /** Removed when the server is gone. */
+  readonly memoryFolder: string | undefined;
 }
 
 export function startWatchdog(options: WatchdogOptions): Watchdog {
   const log = openSync(options.logFile, 'a', 0o600);
   let child: ChildProcess;
   try {
-    const { binary, configFile, pidFile } = options;
+    const { binary, configFile, pidFile, memoryFolder = '' } = options;
     child = spawn(
       '/bin/sh',
-      ['-c', SCRIPT, 'groundswell-watchdog', binary, configFile, pidFile, String(process.pid)],
+      ['-c', SCRIPT, 'groundswell-watchdog', binary, configFile, pidFile, String(process.pid), memoryFolder],
       {
         stdio: ['ignore', log, log, 'pipe'],
         // Its own session: Ctrl-C in the terminal must reach groundswell alone, which drains before the server stops.
