@@ -23,13 +23,15 @@ import { OutputReader } from './output-reader.js';
 import { seekOutputs } from './output-seek.js';
 import { RegionState } from './region-state.js';
 import { rowOf } from './row-shape.js';
-import { turn } from './turn.js';
+import { WorkSpells } from './turn.js';
 import { ViewListeners, type ViewListener } from './view-listeners.js';
 
 const MARGIN_MS = 5 * MINUTE_MS;
 const TAKE_BYTES = 256 * 1024;
 /** Rows, or live values, that are taken in at a time. */
 const SLICE = 500;
+/** Then for so long at once, ms: a minute's rows are many slices, and the node may take long between two. */
+const SPELL_MS = 10;
 const DROP_EVERY_MS = 15_000;
 /** Keys of all levels; a key with all its rows takes some 6 KB. */
 const KEYS_MAX = 50_000;
@@ -59,6 +61,7 @@ export class RegionView {
   /** Sequence of the first output that it asked for. */
   readonly firstSeq: number;
   readonly #options: RegionViewOptions;
+  readonly #spells: WorkSpells;
   readonly #reader: OutputReader;
   readonly #catchUpSeq: number;
   readonly #state: RegionState;
@@ -87,6 +90,8 @@ export class RegionView {
     this.firstSeq = firstSeq;
     this.#catchUpSeq = catchUpSeq;
     this.#caughtUp = catchUpSeq === 0;
+    this.#spells = new WorkSpells(options.clock, SPELL_MS);
+    const turn = (): Promise<void> => this.#spells.rest();
     this.#reader = new OutputReader(log, subjects, { takeBytes: TAKE_BYTES, turn });
     this.#state = new RegionState({ partitions, keepMs, keysMax });
     this.#listeners = new ViewListeners(logger);
@@ -270,7 +275,7 @@ export class RegionView {
         taken += to - from;
         if (taken < SLICE) continue;
         taken = 0;
-        await turn();
+        await this.#spells.rest();
       }
     };
     for (const block of blocks)
