@@ -7,7 +7,7 @@ import { geohash30Of, geohash30Text, type ByteReader, type ByteWriter } from '..
 export type Cell = number | string;
 
 /** Texts that were asked for not long ago: those who are told of a cell are found by it, and it is the same piece of memory. */
-const TEXTS = 4_096;
+const TEXTS = 65_536;
 const textOf: string[] = new Array<string>(TEXTS).fill('');
 const hashOf = new Int32Array(TEXTS).fill(-1);
 

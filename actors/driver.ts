@@ -27,6 +27,9 @@ interface DriverState {
   shown: boolean;
 }
 
+/** Of a cell that it tells something: what stands behind is none of its own. */
+const ZEROS: readonly number[] = market.zero('dropoffs').n;
+
 const IS_SHOWN = 1;
 const HAS_TAKEN = 2;
 /** Its pings may have been drawn together: their codes have a place more. */
@@ -148,8 +151,8 @@ class DriverMinute implements PingVisitor {
   #cellCount = 0;
   readonly #cells: Cell[] = [];
   readonly #tallies: Tally[] = [];
-  /** Where it was for any time. */
-  #touched: Cell[] = [];
+  /** Of these, where it was for any time. */
+  readonly #touched: number[] = [];
   /** The ping that holds: the first of those that say the same, one soon after the other, and the last. */
   #sinceMs = Number.NEGATIVE_INFINITY;
   #ts = Number.NEGATIVE_INFINITY;
@@ -163,7 +166,7 @@ class DriverMinute implements PingVisitor {
   begin(endMs: number): void {
     this.#endMs = endMs;
     this.#cellCount = 0;
-    this.#touched = [];
+    this.#touched.length = 0;
     this.#ts = Number.NEGATIVE_INFINITY;
     this.#sinceMs = Number.NEGATIVE_INFINITY;
     this.#status = undefined;
@@ -195,10 +198,7 @@ class DriverMinute implements PingVisitor {
   /** The minute is over. */
   tell(ctx: ActorContext): void {
     this.#hold(this.#endMs);
-    const touched = this.#touched;
-    carryDistinct(touched.map(cellText), DRIVERS_AT, (at, counter) => {
-      this.#add(touched[at]!, counter, 1);
-    });
+    this.#countDriver();
     for (let i = 0; i < this.#cellCount; i++)
       ctx.send('cell', cellText(this.#cells[i]!), 'add', this.#endMs - MINUTE_MS, this.#tallies[i]);
   }
@@ -213,21 +213,41 @@ class DriverMinute implements PingVisitor {
     const fromMs = Math.max(this.#sinceMs, this.#endMs - MINUTE_MS);
     const toMs = Math.min(untilMs, this.#ts + this.#presenceMs, this.#endMs);
     if (toMs <= fromMs) return;
-    const cell = this.#cell;
-    this.#add(cell, MS_AT[this.#status!], toMs - fromMs);
-    if (toMs === this.#endMs && this.#status === 'open') this.#add(cell, market.index.open_end, 1);
-    if (!this.#touched.includes(cell)) this.#touched.push(cell);
+    const at = this.#placeOf(this.#cell);
+    const { n } = this.#tallies[at]!;
+    n[MS_AT[this.#status!]]! += toMs - fromMs;
+    if (toMs === this.#endMs && this.#status === 'open') n[market.index.open_end]! += 1;
+    if (!this.#touched.includes(at)) this.#touched.push(at);
+  }
+
+  /** Counts it once in each area of each level that it touched. */
+  #countDriver(): void {
+    const touched = this.#touched;
+    if (touched.length === 1) {
+      // So it is for most: one cell, and all that it lies in.
+      const { n } = this.#tallies[touched[0]!]!;
+      for (const counter of DRIVERS_AT) n[counter]! += 1;
+      return;
+    }
+    const cells = touched.map((at) => cellText(this.#cells[at]!));
+    carryDistinct(cells, DRIVERS_AT, (i, counter) => {
+      this.#tallies[touched[i]!]!.n[counter]! += 1;
+    });
   }
 
   #add(cell: Cell, counter: number, by: number): void {
+    this.#tallies[this.#placeOf(cell)]!.n[counter]! += by;
+  }
+
+  #placeOf(cell: Cell): number {
     let i = 0;
     while (i < this.#cellCount && this.#cells[i] !== cell) i++;
     if (i === this.#cellCount) {
       this.#cells[i] = cell;
-      this.#tallies[i] = market.zero('dropoffs');
+      this.#tallies[i] = { n: ZEROS.slice() };
       this.#cellCount++;
     }
-    this.#tallies[i]!.n[counter]! += by;
+    return i;
   }
 }
 

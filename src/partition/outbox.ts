@@ -15,7 +15,7 @@ export type OpenMessage = [...MailMessage];
 /** With more messages to one actor they are looked up by their time. */
 const SCANNED_MAX = 8;
 
-/** What is said to one actor, in order: one message for most, and no room is taken for others. */
+/** What is said to one actor to whom more than one thing is said, in order. */
 class Letters {
   readonly all: OpenMessage[];
   /** By their time, those of each name in turn; undefined while they are few. */
@@ -48,8 +48,8 @@ class Letters {
 }
 
 export class Outbox {
-  /** By type, then by key. */
-  readonly #byType = new Map<string, Map<string, Letters>>();
+  /** By type, then by key: the one message that most get, or more. */
+  readonly #byType = new Map<string, Map<string, OpenMessage | Letters>>();
   #size = 0;
   /** A merge has failed on the way: what is here cannot be relied on. */
   broken = false;
@@ -60,16 +60,15 @@ export class Outbox {
   }
 
   put(message: OpenMessage, receiver: Mergeable | undefined): void {
-    const [, , name, atMs, body] = message;
-    const letters = this.#lettersWith(message);
-    if (letters === undefined) return;
-    const same = receiver?.combine === undefined ? undefined : letters.find(name, atMs);
+    const before = this.#before(message);
+    if (before === undefined) return;
+    const same = receiver?.combine === undefined ? undefined : sameIn(before, message);
     if (same === undefined) {
-      this.#add(letters, message);
+      this.#add(before, message);
       return;
     }
     try {
-      same[4] = receiver!.combine!(same[4], body);
+      same[4] = receiver!.combine!(same[4], message[4]);
     } catch (error) {
       this.broken = true;
       throw error;
@@ -84,12 +83,11 @@ export class Outbox {
     message: OpenMessage,
     merge: ((into: unknown, from: unknown) => { readonly body: unknown } | undefined) | undefined,
   ): void {
-    const [, , name, atMs, body] = message;
-    const letters = this.#lettersWith(message);
-    if (letters === undefined) return;
-    const same = merge === undefined ? undefined : letters.find(name, atMs);
-    const merged = same === undefined ? undefined : merge!(same[4], body);
-    if (merged === undefined) this.#add(letters, message);
+    const before = this.#before(message);
+    if (before === undefined) return;
+    const same = merge === undefined ? undefined : sameIn(before, message);
+    const merged = same === undefined ? undefined : merge!(same[4], message[4]);
+    if (merged === undefined) this.#add(before, message);
     else same![4] = merged.body;
   }
 
@@ -97,7 +95,10 @@ export class Outbox {
   take(): MailMessage[] {
     const messages: MailMessage[] = [];
     for (const ofType of this.#byType.values()) {
-      for (const { all } of ofType.values()) for (const message of all) messages.push(message);
+      for (const one of ofType.values()) {
+        if (one instanceof Letters) for (const message of one.all) messages.push(message);
+        else messages.push(one);
+      }
     }
     this.#byType.clear();
     this.#size = 0;
@@ -105,20 +106,31 @@ export class Outbox {
   }
 
   /** What was said to a message's receiver before; undefined when nothing was: then the message was put there as the first. */
-  #lettersWith(message: OpenMessage): Letters | undefined {
+  #before(message: OpenMessage): OpenMessage | Letters | undefined {
     const [type, key] = message;
     let ofType = this.#byType.get(type);
-    if (ofType === undefined) this.#byType.set(type, (ofType = new Map<string, Letters>()));
-    const letters = ofType.get(key);
-    if (letters === undefined) {
-      ofType.set(key, new Letters(message));
+    if (ofType === undefined) this.#byType.set(type, (ofType = new Map<string, OpenMessage | Letters>()));
+    const before = ofType.get(key);
+    if (before === undefined) {
+      ofType.set(key, message);
       this.#size++;
     }
-    return letters;
+    return before;
   }
 
-  #add(letters: Letters, message: OpenMessage): void {
-    letters.add(message);
+  #add(before: OpenMessage | Letters, message: OpenMessage): void {
+    if (before instanceof Letters) before.add(message);
+    else {
+      const letters = new Letters(before);
+      letters.add(message);
+      this.#byType.get(message[0])!.set(message[1], letters);
+    }
     this.#size++;
   }
+}
+
+/** The message before with which another one may merge. */
+function sameIn(before: OpenMessage | Letters, [, , name, atMs]: OpenMessage): OpenMessage | undefined {
+  if (before instanceof Letters) return before.find(name, atMs);
+  return before[3] === atMs && before[2] === name ? before : undefined;
 }

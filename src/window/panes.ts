@@ -56,6 +56,9 @@ export class Panes {
     const at = index - this.#packed.length;
     if (this.#starts[index] === start) {
       addTally(this.#loose[at]!, tally);
+    } else if (index === this.#starts.length) {
+      this.#starts.push(start);
+      this.#loose.push(copyTally(tally));
     } else {
       this.#starts.splice(index, 0, start);
       this.#loose.splice(at, 0, copyTally(tally));
