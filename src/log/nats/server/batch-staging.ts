@@ -129,7 +129,10 @@ async function placeIn({ dir, freeBytesMin }: StagingMemory, foundBy: string): P
     if (bavail * bsize < freeBytesMin)
       return { kind: 'disk', why: `${dir} has ${bavail * bsize} bytes free, ${freeBytesMin} are needed` };
     const folder = await mkdtemp(join(dir, PREFIX));
-    await symlink(folder, foundBy);
+    await symlink(folder, foundBy).catch(async (error: unknown) => {
+      await rm(folder, { recursive: true });
+      throw error;
+    });
     return { kind: 'memory', folder };
   } catch (error) {
     return { kind: 'disk', why: messageOf(error) };

@@ -117,7 +117,8 @@ export async function startEmbeddedServer(options: EmbeddedServerOptions): Promi
   const stopFollowing = options.onLog ? followLog(files.logFile, clock, options.onLog) : () => undefined;
   const exited = watchServer(watchdog, files, clock).finally(async () => {
     stopFollowing();
-    await staging.close();
+    // What could not be removed the next start removes.
+    await staging.close().catch(() => undefined);
   });
   const stop = async (): Promise<void> => {
     watchdog.release();

@@ -21,25 +21,34 @@ import { systemClock } from '../../../../../src/core/clock.js';
 import { BatchStaging, type StagingMemory } from '../../../../../src/log/nats/server/batch-staging.js';
 import { until } from '../../../../support/until.js';
 
-const MEMORY = { dir: '/dev/shm', freeBytesMin: 1 };
+const SHARED = '/dev/shm';
 const TMPFS = 0x01021994;
-const hasMemory = existsSync(MEMORY.dir) && statfsSync(MEMORY.dir).type === TMPFS;
+const hasMemory = existsSync(SHARED) && statfsSync(SHARED).type === TMPFS;
 
 let dir: string;
+/** A folder that no other test has anything in. */
+let memory: StagingMemory;
 const opened: BatchStaging[] = [];
 
 beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), 'gs-staging-'));
   mkdirSync(join(dir, 'streams'));
+  memory = { dir: hasMemory ? mkdtempSync(join(SHARED, 'gs-test-')) : SHARED, freeBytesMin: 1 };
 });
 afterEach(async () => {
   for (const staging of opened.splice(0)) await staging.close();
   rmSync(dir, { recursive: true, force: true });
+  if (hasMemory) rmSync(memory.dir, { recursive: true });
 });
 
-async function open(memory: StagingMemory = MEMORY): Promise<BatchStaging> {
+async function open(more: Partial<StagingMemory> = {}): Promise<BatchStaging> {
   const [streamsDir, foundBy] = [join(dir, 'streams'), join(dir, 'staging')];
-  const staging = await BatchStaging.open({ streamsDir, foundBy, clock: systemClock, memory });
+  const staging = await BatchStaging.open({
+    streamsDir,
+    foundBy,
+    clock: systemClock,
+    memory: { ...memory, ...more },
+  });
   opened.push(staging);
   return staging;
 }
@@ -120,16 +129,22 @@ describe.runIf(hasMemory)('the place of batches, in memory', () => {
 });
 
 describe('the place of batches, without memory for it', () => {
+  it.runIf(hasMemory)(
+    'is the disk when the next start could not find it, and leaves nothing in memory',
+    async () => {
+      mkdirSync(join(dir, 'staging'));
+      const staging = await open();
+      expect(staging.place).toEqual({ kind: 'disk', why: expect.stringContaining('EEXIST') as string });
+      expect(readdirSync(memory.dir)).toEqual([]);
+    },
+  );
+
   it.each([
-    [
-      'too little is free',
-      { dir: MEMORY.dir, freeBytesMin: Number.MAX_SAFE_INTEGER },
-      /bytes free|not in memory|ENOENT/,
-    ],
-    ['there is none', { dir: '/dev/shm/none', freeBytesMin: 1 }, /ENOENT/],
-  ])('is the disk, and it says why: %s', async (_, memory, why) => {
+    ['too little is free', { freeBytesMin: Number.MAX_SAFE_INTEGER }, /bytes free|not in memory|ENOENT/],
+    ['there is none', { dir: '/dev/shm/none' }, /ENOENT/],
+  ])('is the disk, and it says why: %s', async (_, more, why) => {
     const batches = stream('GS_sf');
-    const staging = await open(memory);
+    const staging = await open(more);
     expect(staging.place).toEqual({ kind: 'disk', why: expect.stringMatching(why) as string });
     staging.keep();
     await staging.close();
@@ -138,7 +153,7 @@ describe('the place of batches, without memory for it', () => {
 
   it('is the disk where the folder is on one', async () => {
     const onDisk = statfsSync(dir).type === TMPFS ? '/proc' : dir;
-    const staging = await open({ dir: onDisk, freeBytesMin: 1 });
+    const staging = await open({ dir: onDisk });
     expect(staging.place).toEqual({ kind: 'disk', why: `${onDisk} is not in memory` });
   });
 });
