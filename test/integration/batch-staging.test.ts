@@ -1,19 +1,16 @@
 // Hunts: batches that go through the disk though there is memory for them, since nats-server has its folders elsewhere in
 // another version; batches that fail for that; memory that a killed process leaves behind.
-import { spawn, type ChildProcess } from 'node:child_process';
 import {
   existsSync,
   mkdtempSync,
   readdirSync,
-  readFileSync,
   readlinkSync,
   realpathSync,
   rmSync,
   statfsSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { join } from 'node:path';
 import { headers, type NatsConnection } from 'nats';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
@@ -25,6 +22,7 @@ import { releaseWay } from '../../src/log/nats/server/release.js';
 import { superviseServer, type SupervisedServer } from '../../src/log/nats/server/supervised.js';
 import { Subjects } from '../../src/log/subjects.js';
 import { isAlive } from '../support/process.js';
+import { startElsewhere } from '../support/server-elsewhere.js';
 import { until } from '../support/until.js';
 
 const MEMORY = { dir: '/dev/shm', freeBytesMin: 16 * 1024 ** 2 };
@@ -63,7 +61,7 @@ async function start(
   return { server, connection };
 }
 
-function folderOf({ staging }: SupervisedServer): string {
+function folderOf({ staging }: Pick<SupervisedServer, 'staging'>): string {
   if (staging.kind === 'disk') throw new Error(staging.why);
   return staging.folder;
 }
@@ -154,7 +152,12 @@ describe.runIf(hasMemory)('batches of an embedded server that are not whole', ()
 
   it('leave no memory behind when the process is killed with -9, nor when its watchdog is killed with it', async () => {
     for (const watched of [true, false]) {
-      const { parent, watchdog, server, folder } = await startInOtherProcess();
+      const other = { dataDir, binary, stagingMemory: MEMORY };
+      const elsewhere = await startElsewhere(other, (started) => {
+        closing.push(() => Promise.resolve(started.kill('SIGKILL')));
+      });
+      const { parent, watchdog, server } = elsewhere;
+      const folder = folderOf(elsewhere);
       expect(existsSync(folder)).toBe(true);
       if (!watched) process.kill(-watchdog, 'SIGSTOP');
       parent.kill('SIGKILL');
@@ -169,31 +172,3 @@ describe.runIf(hasMemory)('batches of an embedded server that are not whole', ()
     expect(existsSync(left)).toBe(false);
   });
 });
-
-/** Another groundswell: a process that starts a server on the folder and stays. */
-async function startInOtherProcess(): Promise<{
-  parent: ChildProcess;
-  watchdog: number;
-  server: number;
-  folder: string;
-}> {
-  const module = (path: string): string => JSON.stringify(pathToFileURL(resolve(path)).href);
-  const script = `
-    import { systemClock } from ${module('src/core/clock.ts')};
-    import { startEmbeddedServer } from ${module('src/log/nats/server/embedded.ts')};
-    const { staging } = await startEmbeddedServer(${JSON.stringify({ dataDir, binary, stagingMemory: MEMORY }).slice(0, -1)}, clock: systemClock });
-    console.log(staging.folder + ' is where');
-  `;
-  const parent = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  closing.push(() => Promise.resolve(parent.kill('SIGKILL')));
-  let output = '';
-  parent.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
-  await until('the other process has its server', () => output.includes(' is where'));
-  const [, watchdog, server] = readFileSync(join(dataDir, 'nats/server.pid'), 'utf8')
-    .trim()
-    .split(' ')
-    .map(Number);
-  return { parent, watchdog: watchdog!, server: server!, folder: output.split(' ')[0]! };
-}

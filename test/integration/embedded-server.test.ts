@@ -3,8 +3,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { join } from 'node:path';
 import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
 import { connect, headers, type NatsConnection } from 'nats';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -17,6 +16,7 @@ import { locateNatsServer, WAYS } from '../../src/log/nats/server/locate.js';
 import { releaseWay } from '../../src/log/nats/server/release.js';
 import { Subjects } from '../../src/log/subjects.js';
 import { isAlive } from '../support/process.js';
+import { startElsewhere, type ServerElsewhere } from '../support/server-elsewhere.js';
 import { until } from '../support/until.js';
 
 let binary: string;
@@ -46,28 +46,8 @@ async function start(more: { onLog?: (line: string) => void } = {}): Promise<Emb
 const asEngine = (server: EmbeddedServer) =>
   connect({ servers: server.url, user: server.user, pass: server.password });
 
-/** Another groundswell: a process that starts a server on the folder and stays. Resolves with the pids of its tree. */
-async function startInOtherProcess(): Promise<{ parent: ChildProcess; watchdog: number; server: number }> {
-  const module = (path: string) => JSON.stringify(pathToFileURL(resolve(path)).href);
-  const script = `
-    import { systemClock } from ${module('src/core/clock.ts')};
-    import { startEmbeddedServer } from ${module('src/log/nats/server/embedded.ts')};
-    await startEmbeddedServer({ dataDir: ${JSON.stringify(dataDir)}, binary: ${JSON.stringify(binary)}, clock: systemClock });
-    console.log('started');
-  `;
-  const parent = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  children.push(parent);
-  let output = '';
-  parent.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
-  await until('the other process has its server', () => output.includes('started'));
-  const [, watchdog, server] = readFileSync(join(dataDir, 'nats/server.pid'), 'utf8')
-    .trim()
-    .split(' ')
-    .map(Number);
-  return { parent, watchdog: watchdog!, server: server! };
-}
+const startInOtherProcess = (): Promise<ServerElsewhere> =>
+  startElsewhere({ dataDir, binary }, (parent) => children.push(parent));
 
 describe('the embedded server', () => {
   it('answers when it is started, is gone when it is stopped, and tells how it ended', async () => {
