@@ -86,6 +86,7 @@ export async function openStack(market: Market, clock: Clock = systemClock): Pro
     const { connection, jsm } = await connectNats(server, 'groundswell bench');
     opened.push(() => connection.close());
     await ensureStreams(jsm, subjects, partitions);
+    await server.stage();
     const writer = randomUUID();
     const logOf = (stream: string): NatsLog => new NatsLog(connection, jsm, { stream, writer });
     const log = logOf(subjects.engineStream);

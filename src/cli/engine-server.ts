@@ -102,6 +102,7 @@ export async function ensureRegion(
     ...(works ? { ingest: { historyMs: config.historyMs, bytesMax: INGEST_BYTES_MAX } } : {}),
     metadata: works ? { [CARD_KEY]: cardOf(config, registry) } : {},
   });
+  await server?.stage();
 }
 
 /** A server's URL without user and password. */

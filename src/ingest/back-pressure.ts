@@ -29,7 +29,7 @@ const GO_ON_AT = 0.85;
 /** Who sends looks again after so much of the room that was left, within bounds. */
 const LOOK_AFTER_SHARE = 1 / 8;
 const LOOK_AFTER_BYTES_MIN = 64 * 1024;
-const LOOK_AFTER_BYTES_MAX = 256 * 1024;
+const LOOK_AFTER_BYTES_MAX = 128 * 1024;
 /** Clocks that are no further apart are the same, ms. */
 const SAME_CLOCK_MS = 1_000;
 

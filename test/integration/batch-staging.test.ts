@@ -58,6 +58,7 @@ async function start(
   const { connection, jsm } = await connectNats(server, 'test');
   closing.push(() => connection.close());
   await ensureStreams(jsm, subjects, 2);
+  await server.stage();
   return { server, connection };
 }
 

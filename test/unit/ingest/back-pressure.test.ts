@@ -69,12 +69,12 @@ describe('looking', () => {
     gauge.now = load({ bytes: 0, bytesMax: 100 * 1024 * 1024 });
     const pressure = new BackPressure({ gauge, subjects, clock });
     await Promise.all([pressure.look(0), pressure.look(0)]);
-    await pressure.look(256 * 1024 - 1);
+    await pressure.look(128 * 1024 - 1);
     expect(gauge.looks).toBe(1);
-    await pressure.look(256 * 1024);
+    await pressure.look(128 * 1024);
     expect(gauge.looks).toBe(2);
     clock.advance(1_000);
-    await pressure.look(256 * 1024);
+    await pressure.look(128 * 1024);
     expect([gauge.looks, ...gauge.patterns]).toEqual([3, 'gs.sf.p.*.hold']);
   });
 

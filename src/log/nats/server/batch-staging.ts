@@ -5,21 +5,10 @@
  * each stream is made a link to one in memory. Owns these links and where they lead; without memory for it, batches are kept
  * beside their stream, as ever.
  */
-import {
-  lstat,
-  mkdir,
-  mkdtemp,
-  readdir,
-  readlink,
-  rm,
-  rmdir,
-  statfs,
-  symlink,
-  unlink,
-} from 'node:fs/promises';
+import { lstat, mkdir, mkdtemp, readdir, readlink, rm, statfs, symlink, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
-import { sleep, type Clock } from '../../../core/clock.js';
+import type { Clock } from '../../../core/clock.js';
 import { messageOf } from '../../../core/errors.js';
 
 /** A folder of memory, and what has to be free in it: several of the largest batches at once. */
@@ -37,9 +26,6 @@ const PREFIX = 'groundswell-';
 /** What `statfs` calls a file system in memory. */
 const TMPFS = 0x01021994;
 const LOOK_EVERY_MS = 250;
-/** A stream at work has a batch in its folder most of the time. */
-const TRIES = 50;
-const TRY_EVERY_MS = 1;
 
 export class BatchStaging {
   readonly place: StagingPlace;
@@ -78,17 +64,20 @@ export class BatchStaging {
 
   /** From now on, for the server runs: streams come, and a folder in memory may be cleared by others. */
   keep(): void {
-    const { place } = this;
-    if (this.#closed || place.kind === 'disk') return;
-    this.#looking = this.#look(place.folder)
-      // The next look sees what has become of it.
-      .catch(ignore)
-      .then(() => {
-        if (!this.#closed)
-          this.#cancel = this.#clock.after(LOOK_EVERY_MS, () => {
-            this.keep();
-          });
+    if (this.#closed || this.place.kind === 'disk') return;
+    this.#looking = this.stage().then(() => {
+      if (this.#closed) return;
+      this.#cancel = this.#clock.after(LOOK_EVERY_MS, () => {
+        this.keep();
       });
+    });
+  }
+
+  /** Takes the streams that there are and that had no batch yet: one that had keeps to the disk until the server's next start. */
+  async stage(): Promise<void> {
+    if (this.place.kind === 'disk') return;
+    // What cannot be taken is on the disk, and the next look tries again.
+    await this.#take(this.place.folder).catch(ignore);
   }
 
   /** Removes what is in memory; the server is gone. */
@@ -101,23 +90,13 @@ export class BatchStaging {
     await rm(this.#foundBy, { force: true });
   }
 
-  async #look(folder: string): Promise<void> {
+  async #take(folder: string): Promise<void> {
     await expectOwn(folder);
     for (const stream of await readdir(this.#streamsDir)) {
       const to = join(folder, stream);
       await mkdir(to, { recursive: true, mode: 0o700 });
-      await this.#lead(join(this.#streamsDir, stream, 'batches'), to);
-    }
-  }
-
-  /** Makes a stream's folder of batches a link, as soon as there is none in it. */
-  async #lead(link: string, to: string): Promise<void> {
-    for (let tries = 0; tries < TRIES && (await readlink(link).catch(ignore)) !== to; tries++) {
-      if (tries > 0) await sleep(this.#clock, TRY_EVERY_MS);
-      await rmdir(link)
-        .catch(() => unlink(link))
-        .catch(ignore);
-      await symlink(to, link).catch(ignore);
+      // Never in the place of a folder: nobody could tell that no batch is about to be put there.
+      await symlink(to, join(this.#streamsDir, stream, 'batches')).catch(ignore);
     }
   }
 }

@@ -65,7 +65,10 @@ export interface EmbeddedServer {
   readonly pid: number;
   readonly version: string;
   readonly logFile: string;
+  /** Where batches are until they are whole. */
   readonly staging: StagingPlace;
+  /** Has batches of new streams there. Called when streams were made, before anything is put into them. */
+  stage(): Promise<void>;
   /** Resolves when the server has gone. May be called again. */
   stop(): Promise<void>;
   /** When the server has gone, asked to or not. */
@@ -137,6 +140,7 @@ export async function startEmbeddedServer(options: EmbeddedServerOptions): Promi
       version,
       logFile: files.logFile,
       staging: place,
+      stage: () => staging.stage(),
       stop,
       exited,
     };

@@ -89,6 +89,10 @@ class Supervisor implements SupervisedServer {
     return this.#server.staging;
   }
 
+  stage(): Promise<void> {
+    return this.#server.stage();
+  }
+
   async stop(): Promise<void> {
     this.#stopping = true;
     this.#endDelay();
