@@ -27,9 +27,6 @@ interface DriverState {
   shown: boolean;
 }
 
-/** Of a cell that it tells something: what stands behind is none of its own. */
-const ZEROS: readonly number[] = market.zero('dropoffs').n;
-
 const IS_SHOWN = 1;
 const HAS_TAKEN = 2;
 /** Its pings may have been drawn together: their codes have a place more. */
@@ -198,7 +195,11 @@ class DriverMinute implements PingVisitor {
   /** The minute is over. */
   tell(ctx: ActorContext): void {
     this.#hold(this.#endMs);
-    this.#countDriver();
+    const touched = this.#touched;
+    const cells = touched.map((at) => cellText(this.#cells[at]!));
+    carryDistinct(cells, DRIVERS_AT, (i, counter) => {
+      this.#tallies[touched[i]!]!.n[counter]! += 1;
+    });
     for (let i = 0; i < this.#cellCount; i++)
       ctx.send('cell', cellText(this.#cells[i]!), 'add', this.#endMs - MINUTE_MS, this.#tallies[i]);
   }
@@ -220,21 +221,6 @@ class DriverMinute implements PingVisitor {
     if (!this.#touched.includes(at)) this.#touched.push(at);
   }
 
-  /** Counts it once in each area of each level that it touched. */
-  #countDriver(): void {
-    const touched = this.#touched;
-    if (touched.length === 1) {
-      // So it is for most: one cell, and all that it lies in.
-      const { n } = this.#tallies[touched[0]!]!;
-      for (const counter of DRIVERS_AT) n[counter]! += 1;
-      return;
-    }
-    const cells = touched.map((at) => cellText(this.#cells[at]!));
-    carryDistinct(cells, DRIVERS_AT, (i, counter) => {
-      this.#tallies[touched[i]!]!.n[counter]! += 1;
-    });
-  }
-
   #add(cell: Cell, counter: number, by: number): void {
     this.#tallies[this.#placeOf(cell)]!.n[counter]! += by;
   }
@@ -244,7 +230,7 @@ class DriverMinute implements PingVisitor {
     while (i < this.#cellCount && this.#cells[i] !== cell) i++;
     if (i === this.#cellCount) {
       this.#cells[i] = cell;
-      this.#tallies[i] = { n: ZEROS.slice() };
+      this.#tallies[i] = market.zero('dropoffs');
       this.#cellCount++;
     }
     return i;

@@ -1,14 +1,6 @@
 // Hunts: batches that go through the disk though there is memory for them, since nats-server has its folders elsewhere in
 // another version; batches that fail for that; memory that a killed process leaves behind.
-import {
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  readlinkSync,
-  realpathSync,
-  rmSync,
-  statfsSync,
-} from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readlinkSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { headers, type NatsConnection } from 'nats';
@@ -23,11 +15,10 @@ import { superviseServer, type SupervisedServer } from '../../src/log/nats/serve
 import { Subjects } from '../../src/log/subjects.js';
 import { isAlive } from '../support/process.js';
 import { startElsewhere } from '../support/server-elsewhere.js';
+import { isInMemory, SHARED_MEMORY } from '../support/shared-memory.js';
 import { until } from '../support/until.js';
 
-const MEMORY = { dir: '/dev/shm', freeBytesMin: 16 * 1024 ** 2 };
-const TMPFS = 0x01021994;
-const hasMemory = existsSync(MEMORY.dir) && statfsSync(MEMORY.dir).type === TMPFS;
+const MEMORY = { dir: SHARED_MEMORY, freeBytesMin: 16 * 1024 ** 2 };
 
 const subjects = new Subjects('sf');
 const entries = [0, 1].map((partition) => ({
@@ -97,7 +88,7 @@ const taken = (server: SupervisedServer): Promise<void> =>
     return existsSync(link) && realpathSync(link) === join(folderOf(server), subjects.engineStream);
   });
 
-describe.runIf(hasMemory)('batches of an embedded server that are not whole', () => {
+describe.runIf(isInMemory(SHARED_MEMORY))('batches of an embedded server that are not whole', () => {
   it('are in memory, are stored when they are, and leave nothing there', async () => {
     const { server, connection } = await start();
     await taken(server);

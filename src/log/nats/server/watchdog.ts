@@ -10,9 +10,9 @@ import type { Duplex } from 'node:stream';
 
 /**
  * $1 nats-server, $2 its configuration, $3 the pid file, $4 the pid of groundswell, $5 a folder in memory that goes with the
- * server, or nothing. The pid file is written before the
- * server exists, so that a later start on the same folder cannot miss one. Signals are left to the pipe: a terminal or
- * a service manager may signal every process at once, and the watchdog must outlive the server to reap it.
+ * server, or nothing. The pid file is written before the server exists, so that a later start on the same folder cannot miss
+ * one. Signals are left to the pipe: a terminal or a service manager may signal every process at once, and the watchdog must
+ * outlive the server to reap it.
  */
 const SCRIPT = `
 echo "$4 $$" > "$3"

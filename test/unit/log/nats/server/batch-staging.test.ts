@@ -8,7 +8,6 @@ import {
   readdirSync,
   readlinkSync,
   rmSync,
-  statfsSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -19,11 +18,10 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { systemClock } from '../../../../../src/core/clock.js';
 import { BatchStaging, type StagingMemory } from '../../../../../src/log/nats/server/batch-staging.js';
+import { isInMemory, SHARED_MEMORY } from '../../../../support/shared-memory.js';
 import { until } from '../../../../support/until.js';
 
-const SHARED = '/dev/shm';
-const TMPFS = 0x01021994;
-const hasMemory = existsSync(SHARED) && statfsSync(SHARED).type === TMPFS;
+const hasMemory = isInMemory(SHARED_MEMORY);
 
 let dir: string;
 /** A folder that no other test has anything in. */
@@ -33,7 +31,7 @@ const opened: BatchStaging[] = [];
 beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), 'gs-staging-'));
   mkdirSync(join(dir, 'streams'));
-  memory = { dir: hasMemory ? mkdtempSync(join(SHARED, 'gs-test-')) : SHARED, freeBytesMin: 1 };
+  memory = { dir: hasMemory ? mkdtempSync(join(SHARED_MEMORY, 'gs-test-')) : SHARED_MEMORY, freeBytesMin: 1 };
 });
 afterEach(async () => {
   for (const staging of opened.splice(0)) await staging.close();
@@ -149,7 +147,7 @@ describe('the place of batches, without memory for it', () => {
   });
 
   it('is the disk where the folder is on one', async () => {
-    const onDisk = statfsSync(dir).type === TMPFS ? '/proc' : dir;
+    const onDisk = isInMemory(dir) ? '/proc' : dir;
     const staging = await open({ dir: onDisk });
     expect(staging.place).toEqual({ kind: 'disk', why: `${onDisk} is not in memory` });
   });
