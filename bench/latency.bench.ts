@@ -28,6 +28,7 @@ const COVER = [
 ];
 const PROBE_CELLS = 1_000;
 const WARM_UP_MS = 15_000;
+const WARM_UP_MINUTES = 1;
 
 const { values, whole, say, tell } = command('latency', {
   rate: '50000',
@@ -61,21 +62,23 @@ const report = await measureLatency({
   probesPerSecond: whole('probes'),
   probeCells: PROBE_CELLS,
   warmUpMs: WARM_UP_MS,
-  onMinute: ({ rows, firstRowMs, lastRowMs }) => {
+  warmUpMinutes: WARM_UP_MINUTES,
+  onMinute: ({ rows, firstRowMs, lastRowMs }, measured) => {
     say(
-      `  a minute's ${count(rows)} cell rows: the first after ${ms(firstRowMs)}, the last after ${ms(lastRowMs)}`,
+      `  a minute's ${count(rows)} cell rows: the first after ${ms(firstRowMs)}, the last after ${ms(lastRowMs)}${measured ? '' : ' (warming up)'}`,
     );
   },
 });
 const fewest = Math.min(...report.minutes.map(({ rows }) => rows));
 if (fewest < cells) throw new Error(`a minute had rows of ${count(fewest)} cells: take more drivers`);
 const last = Math.max(...report.minutes.map(({ lastRowMs }) => lastRowMs));
+const share = (used: number): string => `${((100 * used) / report.seconds).toFixed(0)} %`;
 say();
 line('due → readable in its cell (live value)', report.dueToLiveMs);
 line('… of which due → offered', report.dueToOfferedMs);
 line('watermark may pass the minute → cell row', report.minuteToRowMs);
 say(`  the last of a minute's cell rows, the worst of ${report.minutes.length}  ${ms(last)}`);
 say(
-  `  ${count(report.offered)} events in ${report.seconds.toFixed(0)} s; processor: this process ${((100 * report.cpu.process) / report.seconds).toFixed(0)} %, nats-server ${((100 * report.cpu.server) / report.seconds).toFixed(0)} % of a core${size.workers === 0 ? '' : `, nodes ${((100 * report.cpu.workers) / report.seconds).toFixed(0)} %`}`,
+  `  ${count(report.offered)} events in ${report.seconds.toFixed(0)} s; processor, of a core: ${size.workers === 0 ? 'node and view' : 'view'} ${share(report.cpu.process)}, nats-server ${share(report.cpu.server)}, load ${share(report.cpu.load)}${size.workers === 0 ? '' : `, nodes ${share(report.cpu.workers)}`}`,
 );
 tell({ size, ...report });

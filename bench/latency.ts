@@ -1,50 +1,50 @@
 /**
  * How soon what was accepted can be read: a node at work on a steady live load, and a view of the region that follows its
- * committed outputs, as the HTTP server's does. Producer, engine and view share the process, nats-server the machine.
+ * committed outputs, as the HTTP server's does. The load is offered by a process of its own (`latency/load-process.ts`); engine and
+ * view share this one, nats-server the machine.
  *
  * - **Live values**: a share of the events are probes, drivers alone in a cell of their own, each of whose pings changes
  *   its status. Measured from when a ping was due until the view shows its status, or a later one, in its cell.
  * - **Rows of a minute**: from when the region's watermark may pass the minute (its end plus the out-of-order bound) until
  *   the view has each cell's row of it.
  *
- * An event is due when the rate says so, whatever the engine does, and its `ts` is that time: a pause of the process
+ * An event is due when the rate says so, whatever the engine does, and its `ts` is that time: a pause of any process
  * counts for every event that was due in it. Where drivers go is simulated beforehand. What the load was, the run checks itself
  * when it is over: the events that took effect, and the cells that have a row.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { systemClock, type Clock } from '../src/core/clock.js';
 import { silent } from '../src/core/logger.js';
-import { LiveProducer } from '../src/ingest/live-producer.js';
 import { RegionView } from '../src/serve/region-view.js';
-import { CellTruth } from './latency/cell-truth.js';
 import { startEngine, type MeasuredEngine } from './latency/engine.js';
-import { placesIn, type Place } from './latency/places.js';
+import { RemoteLoad } from './latency/remote-load.js';
+import {
+  isMeasured,
+  Schedule,
+  WAITING_MAX,
+  type LoadOptions,
+  type Measured,
+  type ProbeStatus,
+} from './latency/schedule.js';
+import { WallTime } from './latency/wall-time.js';
 import { Samples, type Quantiles } from './live/samples.js';
 import { CpuMeter, type CpuSeconds } from './machine.js';
 import { canonicalMarket } from './market.js';
 import { openStack, type Stack } from './stack.js';
-import { RecordedWorkload } from './recorded-workload.js';
-import type { Ping } from './workload.js';
 
-export interface LatencyOptions {
-  readonly eventsPerSecond: number;
-  readonly drivers: number;
-  /** Ends of minutes that are waited for. */
+export interface LatencyOptions extends LoadOptions {
+  /** Ends of minutes that are measured, and live values for as many whole minutes with those ends in them. */
   readonly minutes: number;
-  readonly seed: number;
+  /** So many ends of minutes pass before: the first one after a start meets cold code. */
+  readonly warmUpMinutes: number;
+  /** Before that nothing is waited for: buffers grow. */
+  readonly warmUpMs: number;
   readonly partitions?: number;
   /** Nodes in processes of their own, as `start --workers` has them; the node is in this process unless given. */
   readonly workers?: number;
-  /** Pings of probes in a second, and the cells they are in: at most the 1,024 of a geohash of four characters. */
-  readonly probesPerSecond: number;
-  readonly probeCells: number;
-  /** Geohash prefixes of four characters: the drivers are in all but the last, where the probes are. */
-  readonly cover: readonly string[];
   readonly outOfOrderBoundMs?: number;
-  /** Nothing is measured before that: code gets warm, buffers grow. */
-  readonly warmUpMs: number;
-  readonly clock?: Clock;
-  onMinute?(minute: ClosedMinute): void;
+  /** The first minute ends so long after the first event: when it does unless given. */
+  readonly minuteEndsInMs?: number;
+  onMinute?(minute: ClosedMinute, measured: boolean): void;
 }
 
 export interface ClosedMinute {
@@ -65,40 +65,41 @@ export interface LatencyReport {
   /** From when a probe's ping was due until it was offered: what of the above is the load generator's. */
   readonly dueToOfferedMs: Quantiles;
   readonly minutes: readonly ClosedMinute[];
+  /** Ended before anything was measured: what cold code takes. */
+  readonly warmUpMinutes: readonly ClosedMinute[];
   /** All rows of all those minutes. */
   readonly minuteToRowMs: Quantiles;
-  readonly cpu: CpuSeconds & { readonly workers: number };
+  readonly cpu: CpuSeconds & { readonly load: number; readonly workers: number };
 }
 
 const MINUTE_MS = 60_000;
-/** The generator looks what is due so often. */
+/** It looks so often what is due to be shown, and which minute is over. */
 const LOOK_EVERY_MS = 2;
-const STATUSES = ['open', 'enroute', 'ontrip'] as const;
-type ProbeStatus = (typeof STATUSES)[number];
 const SHOWN_AS = { open: 'open', enroute: 'enroute', ontrip: 'busy' } as const;
 /** At the end all that was offered is to be read within this. */
 const SETTLE_MS = 60_000;
-/** The load generator has not kept the rate when it is behind by so much at the end. */
-const BEHIND_MAX_MS = 1_000;
+/** After a minute's rows may come, so long: then all is calm again. */
+const CALM_MS = 3_000;
+/** Until the first event is due: the load's process is told by then. */
+const START_IN_MS = 100;
 
-/** Of the load: it goes through them there and back, over and over. */
-const RECORDED_MAX = 3_000_000;
-
-interface Probe {
-  readonly driverId: string;
-  readonly place: Place;
-  /** Pings that its cell has not shown, oldest first: fewer than there are statuses, or nobody could tell them apart. */
-  readonly waiting: { readonly status: ProbeStatus; readonly dueMs: number }[];
+/** A ping of a probe that its cell has not shown. */
+interface Waiting {
+  readonly status: ProbeStatus;
+  readonly event: number;
 }
 
 /** @throws Error when the engine or the load generator has not kept the rate, or anything is missing or too much */
 export async function measureLatency(options: LatencyOptions): Promise<LatencyReport> {
-  const { cover, partitions, workers = 0, outOfOrderBoundMs, clock = systemClock } = options;
+  const { cover, partitions, workers = 0, outOfOrderBoundMs } = options;
+  const clock = new WallTime();
   const stack = await openStack(canonicalMarket({ partitions, cover, outOfOrderBoundMs, live: true }), clock);
   let engine: MeasuredEngine | undefined;
+  let load: RemoteLoad | undefined;
   let view: RegionView | undefined;
   try {
-    const { config } = stack.market;
+    const { market } = stack;
+    const { config } = market;
     const nodes = await startEngine(stack, workers);
     engine = nodes;
     view = await RegionView.open({
@@ -106,18 +107,20 @@ export async function measureLatency(options: LatencyOptions): Promise<LatencyRe
       ...{ partitions: config.partitions, windowsMs: config.windowsMs },
       allowedLatenessMs: config.allowedLatenessMs,
     });
+    const seconds = options.warmUpMs / 1_000 + (options.warmUpMinutes + options.minutes) * 60;
+    load = await RemoteLoad.open(stack.target, market.options, options, seconds);
     const before = await nodes.look();
-    const run = new LatencyRun(options, stack, view, clock);
-    await Promise.race([run.run(), stack.failed, nodes.ended, view.finished]);
-    const { offered } = run;
+    const run = new LatencyRun(options, stack, load, view, clock);
+    await Promise.race([run.run(), load.failed, stack.failed, nodes.ended, view.finished]);
+    const { offered } = load;
     await until('every event taken', async () => (await nodes.look()).taken >= offered);
     const { taken, late, cpuSeconds } = await nodes.look();
     if (taken !== offered || late !== 0)
       throw new Error(`of ${offered} events ${taken} were taken, ${late} of them late`);
     const report = run.report();
-    const cpu = { ...report.cpu, workers: cpuSeconds - before.cpuSeconds };
-    return { ...report, cpu, taken, late };
+    return { ...report, taken, late, cpu: { ...report.cpu, workers: cpuSeconds - before.cpuSeconds } };
   } finally {
+    load?.close();
     await view?.close();
     await engine?.close();
     await stack.close();
@@ -125,202 +128,169 @@ export async function measureLatency(options: LatencyOptions): Promise<LatencyRe
 }
 
 class LatencyRun {
-  offered = 0;
   readonly #options: LatencyOptions;
   readonly #boundMs: number;
+  readonly #load: RemoteLoad;
   readonly #view: RegionView;
-  readonly #clock: Clock;
-  readonly #producer: LiveProducer;
+  readonly #clock: WallTime;
+  readonly #schedule: Schedule;
   readonly #cpu: CpuMeter;
-  readonly #probes: Probe[];
-  readonly #probeOf = new Map<string, Probe>();
-  readonly #workload: RecordedWorkload;
+  /** By cell, oldest first. */
+  readonly #waiting = new Map<string, Waiting[]>();
+  /** The next ping of a probe that is due. */
+  #probes = 0;
+  /** A probe's cell is behind by more pings than can be told apart. */
+  #notKept: Error | undefined;
+  /** Start of the first minute that is measured. */
   readonly #firstMinuteMs: number;
+  readonly #measured: Measured;
   readonly #live = new Samples();
-  readonly #offering = new Samples();
   readonly #rows = new Samples();
   readonly #minutes: ClosedMinute[] = [];
+  readonly #warmUpMinutes: ClosedMinute[] = [];
   #cpuUsed: CpuSeconds = { process: 0, server: 0 };
-  /** Wall time less monotonic time. */
-  readonly #wallMs: number;
   readonly #startedMs: number;
-  #seconds = 0;
   /** End of the minute whose rows are waited for, and the cells that have theirs, each with when it came. */
   #closingMs: number;
   #closed = new Map<string, number>();
 
-  constructor(options: LatencyOptions, stack: Stack, view: RegionView, clock: Clock) {
+  constructor(options: LatencyOptions, stack: Stack, load: RemoteLoad, view: RegionView, clock: WallTime) {
     this.#options = options;
     this.#boundMs = stack.market.config.outOfOrderBoundMs;
+    this.#load = load;
     this.#view = view;
     this.#clock = clock;
-    const producer = stack.newProducer('live');
-    this.#producer = new LiveProducer({ producer, clock, outOfOrderBoundMs: this.#boundMs });
     this.#cpu = new CpuMeter(stack.serverPid);
-    const { drivers, seed, cover, eventsPerSecond, minutes, warmUpMs } = options;
-    const seconds = (warmUpMs + minutes * MINUTE_MS) / 1_000;
-    const events = Math.min(RECORDED_MAX, Math.ceil(eventsPerSecond * seconds));
-    this.#workload = new RecordedWorkload({ drivers, events, seed, cover: cover.slice(0, -1) });
-    this.#wallMs = clock.now() - clock.monotonic();
-    this.#startedMs = Math.ceil(this.#now());
-    this.#closingMs = minuteEndAfter(this.#startedMs + options.warmUpMs);
-    this.#firstMinuteMs = this.#closingMs - MINUTE_MS;
-    const places = placesIn(options.cover.at(-1)!).slice(0, options.probeCells);
-    this.#probes = places.map((place, i) => ({ driverId: `probe-${i}`, place, waiting: [] }));
-    for (const probe of this.#probes) this.#probeOf.set(probe.place.cell, probe);
+    const { minuteEndsInMs } = options;
+    if (minuteEndsInMs !== undefined)
+      clock.aheadMs = minuteEndAfter(clock.now()) - minuteEndsInMs - START_IN_MS - clock.now();
+    this.#startedMs = Math.ceil(clock.now()) + START_IN_MS;
+    this.#schedule = new Schedule(options, this.#startedMs);
+    const warmMs = this.#startedMs + options.warmUpMs;
+    this.#closingMs = minuteEndAfter(warmMs);
+    this.#firstMinuteMs = this.#closingMs + (options.warmUpMinutes - 1) * MINUTE_MS;
+    const calmMs = this.#firstMinuteMs + this.#boundMs + CALM_MS;
+    this.#measured = {
+      fromMs: Math.max(warmMs, calmMs),
+      untilMs: calmMs + options.minutes * MINUTE_MS,
+    };
+    for (const { place } of this.#schedule.probes) this.#waiting.set(place.cell, []);
   }
 
   async run(): Promise<void> {
-    this.#producer.start();
     const unsubscribe = this.#view.subscribe({
       cells: (keys) => {
         this.#changed(keys);
       },
     });
-    await this.#offerAll();
-    this.#seconds = (this.#now() - this.#startedMs) / 1_000;
+    const offering = this.#load.offer(this.#startedMs, this.#measured, this.#clock.aheadMs);
+    await Promise.race([this.#minutesEnd(), offering]);
     this.#cpuUsed = this.#cpu.read();
-    await until('every probe shown', () => this.#probes.every(({ waiting }) => waiting.length === 0));
+    this.#load.stop();
+    await offering;
+    this.#noteDue(Number.POSITIVE_INFINITY);
+    const { offered } = this.#load;
+    // What was due when it was told to stop may not have been offered any more.
+    for (const [cell, waiting] of this.#waiting)
+      this.#waiting.set(
+        cell,
+        waiting.filter(({ event }) => event < offered),
+      );
+    if (this.#notKept !== undefined) throw this.#notKept;
+    await until('every probe shown', () => [...this.#waiting.values()].every(({ length }) => length === 0));
     unsubscribe();
-    await this.#producer.stop({ end: true });
-    this.#expectRows();
+    const expected = await this.#load.cells(this.#firstMinuteMs, this.#minutes.length);
+    for (const [i, { rows }] of this.#minutes.entries())
+      if (rows !== expected[i])
+        throw new Error(`${rows} cells have a row of a minute, and drivers were in ${expected[i]}`);
   }
 
-  /** Cells that drivers were in are recomputed from the load. */
-  #expectRows(): void {
-    const truth = new CellTruth(this.#firstMinuteMs);
-    for (let number = 0; number < this.offered; number++) truth.ping(this.#event(number));
-    for (const [i, { rows }] of this.#minutes.entries()) {
-      const expected = truth.cellsOf(this.#firstMinuteMs + (i + 1) * MINUTE_MS);
-      if (rows !== expected)
-        throw new Error(`${rows} cells have a row of a minute, and drivers were in ${expected}`);
-    }
-  }
-
-  report(): Omit<LatencyReport, 'taken' | 'late' | 'cpu'> & { readonly cpu: CpuSeconds } {
+  report(): Omit<LatencyReport, 'taken' | 'late' | 'cpu'> & {
+    readonly cpu: Omit<LatencyReport['cpu'], 'workers'>;
+  } {
+    const { offered, seconds, cpuSeconds, dueToOfferedMs } = this.#load;
     return {
-      offered: this.offered,
-      seconds: this.#seconds,
-      dueToLiveMs: measured(this.#live, 'live values'),
-      dueToOfferedMs: measured(this.#offering, 'offers'),
+      offered,
+      seconds,
+      dueToLiveMs: measured(this.#live.quantiles(), 'live values'),
+      dueToOfferedMs: measured(dueToOfferedMs, 'offers'),
       minutes: this.#minutes,
-      minuteToRowMs: measured(this.#rows, 'rows'),
-      cpu: this.#cpuUsed,
+      warmUpMinutes: this.#warmUpMinutes,
+      minuteToRowMs: measured(this.#rows.quantiles(), 'rows'),
+      cpu: { ...this.#cpuUsed, load: cpuSeconds },
     };
   }
 
-  /** The load, until the last minute's rows are there. */
-  async #offerAll(): Promise<void> {
-    const { eventsPerSecond, minutes } = this.#options;
-    const lastMs = this.#closingMs + (minutes - 1) * MINUTE_MS;
-    while (this.#minutes.length < minutes) {
-      const nowMs = this.#now();
-      let dueMs = this.#dueMs(this.offered);
-      for (; dueMs <= nowMs; dueMs = this.#dueMs(this.offered)) {
-        const outcome = this.#producer.offer(this.#eventDue(dueMs));
-        if (outcome !== 'taken') throw new Error(`the producer's queue is ${outcome}: the rate was not kept`);
-        this.offered++;
-      }
-      if (nowMs > lastMs + this.#boundMs + SETTLE_MS) throw new Error('the rows of a minute did not come');
+  /** Resolves when all is measured, and the last minute's rows are there. */
+  async #minutesEnd(): Promise<void> {
+    const { minutes } = this.#options;
+    for (let nowMs = this.#clock.now(); ; nowMs = this.#clock.now()) {
+      if (this.#minutes.length >= minutes && nowMs >= this.#measured.untilMs) return;
+      if (nowMs > this.#measured.untilMs + SETTLE_MS) throw new Error('the rows of a minute did not come');
+      this.#noteDue(nowMs);
+      if (this.#notKept !== undefined) throw this.#notKept;
       this.#settleMinute();
       await sleep(LOOK_EVERY_MS);
     }
-    const behindMs = this.#now() - this.#dueMs(this.offered);
-    if (behindMs > BEHIND_MAX_MS)
-      throw new Error(
-        `the load generator is ${Math.round(behindMs)} ms behind: no load of ${eventsPerSecond} events/s`,
-      );
   }
 
-  #dueMs(event: number): number {
-    return this.#startedMs + (event * 1_000) / this.#options.eventsPerSecond;
-  }
-
-  /** The next event, on its way: a probe is waited for from here on. */
-  #eventDue(dueMs: number): Ping {
-    const probe = this.#probeAt(this.offered);
-    if (probe !== undefined) {
-      const { place, waiting } = probe.probe;
-      if (waiting.length === STATUSES.length - 1)
-        throw new Error(
-          `${place.cell} has not shown what was due ${Math.round(this.#now() - waiting[0]!.dueMs)} ms ago: the rate was not kept`,
+  /** What is due by now, and offered, is waited for. */
+  #noteDue(nowMs: number): void {
+    const offered = this.#load.offeredInAll;
+    for (; ; this.#probes++) {
+      const event = this.#schedule.eventOfProbe(this.#probes);
+      const dueMs = this.#schedule.dueMs(event);
+      if (dueMs > nowMs || event >= offered) return;
+      const { probe, status } = this.#schedule.probePing(this.#probes);
+      const waiting = this.#waiting.get(probe.place.cell)!;
+      if (waiting.length === WAITING_MAX) {
+        const sinceMs = Math.round(nowMs - this.#schedule.dueMs(waiting[0]!.event));
+        this.#notKept ??= new Error(
+          `${probe.place.cell} has not shown what was due ${sinceMs} ms ago: the rate was not kept`,
         );
-      waiting.push({ status: probe.status, dueMs });
-      if (this.#isMeasured(dueMs)) this.#offering.add(this.#now() - dueMs);
+        return;
+      }
+      waiting.push({ status, event });
     }
-    return this.#event(this.offered, probe);
-  }
-
-  /** An event of the load: the workload says who goes where, the rate says when. */
-  #event(number: number, probe = this.#probeAt(number)): Ping {
-    const ts = Math.floor(this.#dueMs(number));
-    if (probe !== undefined) {
-      const { driverId, place } = probe.probe;
-      return { type: 'driver.location', driverId, ...place, ts, status: probe.status };
-    }
-    const { length } = this.#workload;
-    const at = (number - this.#probesBefore(number)) % (2 * length);
-    return this.#workload.ping(at < length ? at : 2 * length - 1 - at, ts);
-  }
-
-  /** Whose event it is, when it is a probe's. */
-  #probeAt(number: number): { probe: Probe; status: ProbeStatus } | undefined {
-    const before = this.#probesBefore(number);
-    if (this.#probesBefore(number + 1) === before) return undefined;
-    const round = Math.floor(before / this.#probes.length);
-    return {
-      probe: this.#probes[before % this.#probes.length]!,
-      status: STATUSES[round % STATUSES.length]!,
-    };
-  }
-
-  #probesBefore(number: number): number {
-    const { eventsPerSecond, probesPerSecond } = this.#options;
-    return Math.floor((number * probesPerSecond) / eventsPerSecond);
   }
 
   /** The view has taken in something about cells. */
   #changed(keys: readonly string[]): void {
-    const nowMs = this.#now();
+    const nowMs = this.#clock.now();
+    this.#noteDue(nowMs);
     const closing = nowMs >= this.#closingMs + this.#boundMs;
     for (const key of keys) {
-      const probe = this.#probeOf.get(key);
-      if (probe !== undefined && probe.waiting.length > 0) this.#shown(probe, nowMs);
+      const waiting = this.#waiting.get(key);
+      if (waiting !== undefined && waiting.length > 0) this.#shown(key, waiting, nowMs);
       if (closing && !this.#closed.has(key) && this.#view.latest('cell', key, '1m')?.end === this.#closingMs)
         this.#closed.set(key, nowMs);
     }
   }
 
-  #shown({ place, waiting }: Probe, nowMs: number): void {
-    const values = this.#view.live(place.cell);
+  #shown(cell: string, waiting: Waiting[], nowMs: number): void {
+    const values = this.#view.live(cell);
     const at = waiting.findIndex(({ status }) => values?.[SHOWN_AS[status]] === 1);
-    for (const { dueMs } of waiting.splice(0, at + 1))
-      if (this.#isMeasured(dueMs)) this.#live.add(nowMs - dueMs);
-  }
-
-  #isMeasured(dueMs: number): boolean {
-    return dueMs >= this.#startedMs + this.#options.warmUpMs;
+    for (const { event } of waiting.splice(0, at + 1)) {
+      const dueMs = this.#schedule.dueMs(event);
+      if (isMeasured(this.#measured, dueMs)) this.#live.add(nowMs - dueMs);
+    }
   }
 
   /** When the region has closed the minute that is waited for, all of its rows are there: on to the next. */
   #settleMinute(): void {
-    if (this.#view.watermarkMs < this.#closingMs) return;
+    if (this.#view.watermarkMs < this.#closingMs || this.#minutes.length === this.#options.minutes) return;
     const times = [...this.#closed.values()].map((atMs) => atMs - this.#closingMs - this.#boundMs);
-    for (const time of times) this.#rows.add(time);
     const minute = {
       rows: times.length,
       firstRowMs: times.reduce((a, b) => Math.min(a, b)),
       lastRowMs: times.reduce((a, b) => Math.max(a, b)),
     };
-    this.#minutes.push(minute);
-    this.#options.onMinute?.(minute);
+    const counts = this.#closingMs > this.#firstMinuteMs;
+    if (counts) for (const time of times) this.#rows.add(time);
+    (counts ? this.#minutes : this.#warmUpMinutes).push(minute);
+    this.#options.onMinute?.(minute, counts);
     this.#closingMs += MINUTE_MS;
     this.#closed = new Map();
-  }
-
-  /** Wall time that passes evenly. */
-  #now(): number {
-    return this.#clock.monotonic() + this.#wallMs;
   }
 }
 
@@ -328,8 +298,7 @@ function minuteEndAfter(ms: number): number {
   return (Math.floor(ms / MINUTE_MS) + 1) * MINUTE_MS;
 }
 
-function measured(samples: Samples, what: string): Quantiles {
-  const quantiles = samples.quantiles();
+function measured(quantiles: Quantiles | undefined, what: string): Quantiles {
   if (quantiles === undefined) throw new Error(`no ${what} were measured`);
   return quantiles;
 }

@@ -27,6 +27,12 @@ export interface CpuSeconds {
   readonly server: number;
 }
 
+/** Processor seconds that this process has used since it began. */
+export function cpuSecondsSoFar(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6;
+}
+
 /** Microseconds of processor time per event, of all who worked on it. */
 export function microsPerEvent(events: number, ...used: readonly number[]): number {
   return (used.reduce((a, b) => a + b, 0) / events) * 1e6;

@@ -1,15 +1,12 @@
 /** A producer in another process, as whoever measures sees it. */
-import type { ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import type { NatsTarget } from '../src/log/nats/connect.js';
 import type { CanonicalSize } from './canonical.js';
 import type { Market } from './market.js';
 import type { Answer, Order } from './producer-process.js';
-import { forkSibling } from './sibling-program.js';
+import { ToldProcess } from './told-process.js';
 
 export class RemoteProducer {
-  readonly #child: ChildProcess;
-  readonly #gone: Promise<never>;
+  readonly #process = new ToldProcess<Order, Answer>(import.meta.url, 'producer-process');
   #latestMs = 0;
   /** Processor seconds that its process has used since it was ready. */
   cpuSeconds = 0;
@@ -18,9 +15,7 @@ export class RemoteProducer {
   static async open(target: NatsTarget, market: Market, size: CanonicalSize): Promise<RemoteProducer> {
     const { partitions, windowsMs } = market.config;
     const producer = new RemoteProducer();
-    const { url, user, password } = target;
-    const access = user === undefined || password === undefined ? {} : { user, password };
-    await producer.#ask({ order: 'connect', target: { url, ...access }, partitions, windowsMs });
+    await producer.#ask({ order: 'connect', target, partitions, windowsMs });
     await producer.#ask({ order: 'prepare', size });
     return producer;
   }
@@ -29,15 +24,6 @@ export class RemoteProducer {
   async produce(): Promise<this> {
     await this.#ask({ order: 'produce' });
     return this;
-  }
-
-  private constructor() {
-    const env = { ...process.env, GROUNDSWELL_BENCH_PRODUCER: '1' };
-    this.#child = forkSibling(import.meta.url, 'producer-process', { env });
-    this.#gone = once(this.#child, 'exit').then(([code, signal]: unknown[]) => {
-      throw new Error(`the producer’s process ended (${String(signal ?? code)})`);
-    });
-    this.#gone.catch(() => undefined);
   }
 
   /** Event time of the last event, ms UTC. */
@@ -53,15 +39,12 @@ export class RemoteProducer {
   /** Says the last word. */
   async end(watermarkMs: number): Promise<void> {
     await this.#ask({ order: 'end', watermarkMs });
-    this.#child.disconnect();
+    this.#process.release();
   }
 
   async #ask(order: Order): Promise<void> {
-    const heard = once(this.#child, 'message') as Promise<[Answer]>;
-    this.#child.send(order);
-    const [answer] = await Promise.race([heard, this.#gone]);
-    if ('failure' in answer) throw new Error(`the producer’s process failed: ${answer.failure}`);
-    this.#latestMs = answer.latestMs;
-    this.cpuSeconds = answer.cpuSeconds;
+    const { latestMs, cpuSeconds } = await this.#process.ask(order);
+    this.#latestMs = latestMs;
+    this.cpuSeconds = cpuSeconds;
   }
 }

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 /** As `npm start` and the benches themselves run. */
 const FLAGS = ['--max-semi-space-size=64'];
 
-export interface SiblingOptions extends Pick<ForkOptions, 'env' | 'stdio'> {
+export interface SiblingOptions extends Pick<ForkOptions, 'env' | 'stdio' | 'serialization'> {
   /** Further ones for its Node. */
   readonly flags?: readonly string[];
 }

@@ -15,6 +15,7 @@ import { unclaimed, untilClaimed } from '../../src/serve/nodes/first-share.js';
 import { Publishers } from '../../src/serve/publishers.js';
 import { sideTarget } from '../../src/serve/publisher.js';
 import { LmdbStore } from '../../src/state/lmdb/lmdb-store.js';
+import { cpuSecondsSoFar } from '../machine.js';
 import { canonicalMarket } from '../market.js';
 import { nodeOptionsOf } from '../stack.js';
 import type { FromWorker, ToWorker, WorkerLook, WorkerStart } from './messages.js';
@@ -119,7 +120,6 @@ function look(node: Node, collect: boolean): WorkerLook {
     for (let i = 0; i < 2; i++) void gc();
   }
   const status = node.status();
-  const { user, system } = process.cpuUsage();
   const { heapUsed, external } = process.memoryUsage();
   return {
     stats: status.stats,
@@ -130,7 +130,7 @@ function look(node: Node, collect: boolean): WorkerLook {
     residentActors: node.residentActors,
     pendingActors: status.snapshot.pendingActors,
     snapshotBytes: status.snapshot.fileBytes,
-    cpuSeconds: (user + system) / 1e6,
+    cpuSeconds: cpuSecondsSoFar(),
     heapBytes: heapUsed,
     externalBytes: external,
   };

@@ -1,23 +1,15 @@
 /**
  * Hunts: a measurement of latency that rots, that loses a probe or takes one for another, or whose minutes lack rows. A
- * small size; no time is asserted. Its minute ends a few seconds after the start, by a clock of its own.
+ * small size; no time is asserted. Its minute ends a few seconds after the start.
  */
 import { expect, it } from 'vitest';
 import { CellTruth } from '../../bench/latency/cell-truth.js';
 import { placesIn } from '../../bench/latency/places.js';
 import { measureLatency } from '../../bench/latency.js';
 import type { Ping } from '../../bench/workload.js';
-import { systemClock, type Clock } from '../../src/core/clock.js';
 import { Cover, geohash30, geohash30Text } from '../../src/core/geohash.js';
-import type { WallTimeMs } from '../../src/core/ids.js';
 
 const MINUTE_MS = 60_000;
-
-/** Wall time such that a minute ends in so many ms. */
-function minuteEndsIn(ms: number): Clock {
-  const aheadMs = MINUTE_MS - ms - (systemClock.now() % MINUTE_MS);
-  return { ...systemClock, now: () => (systemClock.now() + aheadMs) as WallTimeMs };
-}
 
 it('sees every probe, takes every event once, and has a row of each cell that a driver was in', async () => {
   const report = await measureLatency({
@@ -31,7 +23,8 @@ it('sees every probe, takes every event once, and has a row of each cell that a 
     cover: ['9q8y', '9q8z', '9q8v'],
     outOfOrderBoundMs: 1_000,
     warmUpMs: 1_000,
-    clock: minuteEndsIn(5_000),
+    warmUpMinutes: 0,
+    minuteEndsInMs: 5_000,
   });
   expect(report.taken).toBe(report.offered);
   expect(report.late).toBe(0);
@@ -57,7 +50,8 @@ it('measures a node in a process of its own, and tells what that one used of the
     cover: ['9q8y', '9q8z'],
     outOfOrderBoundMs: 1_000,
     warmUpMs: 1_000,
-    clock: minuteEndsIn(6_000),
+    warmUpMinutes: 0,
+    minuteEndsInMs: 5_000,
   });
   expect(report.taken).toBe(report.offered);
   expect(report.minutes[0]!.rows).toBeGreaterThan(200);
@@ -76,6 +70,7 @@ it('fails when the live values do not keep up with the rate', async () => {
     probeCells: 1,
     cover: ['9q8y', '9q8z'],
     warmUpMs: 0,
+    warmUpMinutes: 0,
   });
   await expect(run).rejects.toThrow(/rate was not kept/);
 });
