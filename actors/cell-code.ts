@@ -26,6 +26,12 @@ export function cellText(cell: Cell): string {
   return textOf[at]!;
 }
 
+/** Both begin with the same so many characters: they lie in one area of that level. */
+export function inSameArea(a: Cell, b: Cell, length: number): boolean {
+  if (typeof a === 'number' && typeof b === 'number') return (a ^ b) >>> (5 * (6 - length)) === 0;
+  return cellText(a).slice(0, length) === cellText(b).slice(0, length);
+}
+
 /**
  * How a cell stands behind another: even, twice what of its integer is other than the one before, for neighbours share their
  * first letters; or as its text.

@@ -4,10 +4,10 @@
  * says does not depend on when its pings arrived (P7).
  */
 import { ByteReader, defineActor, type ActorContext, type Behaviour, type Tally } from '../src/index.js';
-import { cellText, type Cell } from './cell-code.js';
+import { cellText, inSameArea, type Cell } from './cell-code.js';
 import { tellLive } from './live.js';
 import { DRIVERS_AT, market, MINUTE_MS } from './market.js';
-import { PingLog, type Ping, type PingLogFormat, type PingVisitor, type Status } from './ping-log.js';
+import { PingLog, type Ping, type PingLogFormat, type StayVisitor, type Status } from './ping-log.js';
 
 const MS_AT: Readonly<Record<Status, number>> = {
   open: market.index.open_ms,
@@ -73,7 +73,7 @@ export function driver({ presenceMs, live }: DriverOptions): Behaviour<DriverSta
     const { pings } = state;
     minute.begin(endMs);
     pings.seeTaken(minute);
-    pings.takeBefore(endMs, minute);
+    pings.takeBefore(endMs, presenceMs, minute);
     minute.tell(ctx);
 
     const nextMs = minute.holdsOn ? endMs : pings.oldestMs;
@@ -138,10 +138,10 @@ function formatOf(flags: number): PingLogFormat {
 }
 
 /**
- * What a driver did in one minute, by cell. It sees the pings of that minute, after the one that held before it. One serves all
+ * What a driver did in one minute, by cell. It sees the stays of that minute, after the ping that held before it. One serves all
  * drivers, one after the other.
  */
-class DriverMinute implements PingVisitor {
+class DriverMinute implements StayVisitor {
   readonly #presenceMs: number;
   #endMs = 0;
   /** The first so many are in use. */
@@ -169,20 +169,20 @@ class DriverMinute implements PingVisitor {
     this.#status = undefined;
   }
 
-  ping(ts: number, status: Status, cell: Cell): void {
+  stay(fromMs: number, toMs: number, status: Status, cell: Cell): void {
     const before = this.#status;
-    if (status === before && cell === this.#cell && ts <= this.#ts + this.#presenceMs) {
-      this.#ts = ts;
+    if (status === before && cell === this.#cell && fromMs <= this.#ts + this.#presenceMs) {
+      this.#ts = toMs;
       return;
     }
     if (before !== undefined) {
-      this.#hold(ts);
+      this.#hold(fromMs);
       // From one ping to the next a ride began, or ended.
       if (status === 'ontrip' && before !== 'ontrip') this.#add(cell, market.index.pickups, 1);
       if (status === 'open' && before === 'ontrip') this.#add(cell, market.index.dropoffs, 1);
     }
-    this.#ts = ts;
-    this.#sinceMs = ts;
+    this.#ts = toMs;
+    this.#sinceMs = fromMs;
     this.#status = status;
     this.#cell = cell;
   }
@@ -196,12 +196,13 @@ class DriverMinute implements PingVisitor {
   tell(ctx: ActorContext): void {
     this.#hold(this.#endMs);
     const touched = this.#touched;
-    const cells = touched.map((at) => cellText(this.#cells[at]!));
+    const cells = touched.map((at) => this.#cells[at]!);
     carryDistinct(cells, DRIVERS_AT, (i, counter) => {
       this.#tallies[touched[i]!]!.n[counter]! += 1;
     });
+    const startMs = this.#endMs - MINUTE_MS;
     for (let i = 0; i < this.#cellCount; i++)
-      ctx.send('cell', cellText(this.#cells[i]!), 'add', this.#endMs - MINUTE_MS, this.#tallies[i]);
+      ctx.send('cell', cellText(this.#cells[i]!), 'add', startMs, this.#tallies[i]);
   }
 
   get #isSomewhere(): boolean {
@@ -248,22 +249,20 @@ export function minuteEnd(ts: number): number {
  * @param add gets the place of a cell among those that were touched
  */
 export function carryDistinct(
-  cells: readonly string[],
+  cells: readonly Cell[],
   counters: readonly number[],
   add: (at: number, counter: number) => void,
 ): void {
   const [own, gh5, gh4, region] = counters as [number, number, number, number];
   for (let i = 0; i < cells.length; i++) {
     add(i, own);
-    if (isFirstWithPrefix(cells, i, 5)) add(i, gh5);
-    if (isFirstWithPrefix(cells, i, 4)) add(i, gh4);
+    if (isFirstInArea(cells, i, 5)) add(i, gh5);
+    if (isFirstInArea(cells, i, 4)) add(i, gh4);
     if (i === 0) add(i, region);
   }
 }
 
-function isFirstWithPrefix(cells: readonly string[], i: number, length: number): boolean {
-  if (i === 0) return true;
-  const prefix = cells[i]!.slice(0, length);
-  for (let j = 0; j < i; j++) if (cells[j]!.startsWith(prefix)) return false;
+function isFirstInArea(cells: readonly Cell[], i: number, length: number): boolean {
+  for (let j = 0; j < i; j++) if (inSameArea(cells[i]!, cells[j]!, length)) return false;
   return true;
 }

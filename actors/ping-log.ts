@@ -25,9 +25,10 @@ export interface Ping {
   readonly cell: string;
 }
 
-/** Sees pings one after the other, without an object for each. */
-export interface PingVisitor {
-  ping(ts: number, status: Status, cell: Cell): void;
+/** Sees where a driver was and what it did, one stay after the other, without an object for each. */
+export interface StayVisitor {
+  /** Pings that say the same, none of them long after the one before: times of the first and the last. */
+  stay(fromMs: number, toMs: number, status: Status, cell: Cell): void;
 }
 
 /** How a log was written: before pings were drawn together, before cells were numbers, and now. */
@@ -110,8 +111,8 @@ export class PingLog {
   }
 
   /** Shows the last ping that was taken out, if there is one. */
-  seeTaken(visitor: PingVisitor): void {
-    if (this.hasTaken) visitor.ping(this.#takenMs, this.#takenStatus, this.#takenCell);
+  seeTaken(visitor: StayVisitor): void {
+    if (this.hasTaken) visitor.stay(this.#takenMs, this.#takenMs, this.#takenStatus, this.#takenCell);
   }
 
   /** The newest ping of all; if all were taken out, the last of these. */
@@ -200,29 +201,53 @@ export class PingLog {
     this.#used = into;
   }
 
-  /** Takes the pings before a time, exclusive, out of the log. */
-  takeBefore(endMs: number, visitor: PingVisitor): void {
+  /**
+   * Takes the pings before a time, exclusive, out of the log.
+   * @param holdsMs pings of one stay are not further apart
+   */
+  takeBefore(endMs: number, holdsMs: number, visitor: StayVisitor): void {
     const codes = this.#codes;
     if (codes === undefined || this.#firstMs >= endMs) return;
-    const cursor = new Cursor(codes, this.#from, this.#used, this.#firstMs);
-    let more = cursor.next();
-    let { ts, status, cell } = cursor;
-    while (more && cursor.ts < endMs) {
-      ({ ts, status, cell } = cursor);
-      visitor.ping(ts, status, cell);
-      more = cursor.next();
+    const used = this.#used;
+    let at = this.#from;
+    /** The stay that goes on; there is none before the first ping, which says its cell. */
+    let fromMs = this.#firstMs;
+    let toMs = fromMs;
+    let status = -1;
+    let cell: Cell = 0;
+    let nextMs = fromMs;
+    while (at < used) {
+      const code = codes[at] as number;
+      nextMs = toMs + Math.floor(code / CODES);
+      if (nextMs >= endMs) break;
+      at++;
+      if ((code & MOVED) === 0 && (code & 3) === status && nextMs - toMs <= holdsMs) {
+        toMs = nextMs;
+        continue;
+      }
+      if (status !== -1) visitor.stay(fromMs, toMs, STATUSES[status]!, cell);
+      if ((code & MOVED) !== 0) cell = cellBehind(codes[at++]!, cell);
+      status = code & 3;
+      fromMs = toMs = nextMs;
     }
-    this.#took(ts, status, cell);
-    if (!more) {
-      this.#codes = undefined;
-      return;
-    }
-    // The next one is the first now: it says its cell, in the place of what was before it.
-    this.#from = cursor.at - 2;
-    codes[this.#from] = MOVED + STATUSES.indexOf(cursor.status);
-    codes[this.#from + 1] = cellCode(cursor.cell, 0);
-    this.#spanMs = this.#newestMs - cursor.ts;
-    this.#firstMs = cursor.ts;
+    visitor.stay(fromMs, toMs, STATUSES[status]!, cell);
+    this.#took(toMs, STATUSES[status]!, cell);
+    if (at === used) this.#codes = undefined;
+    else this.#beginAt(at, nextMs, cell);
+  }
+
+  /** The log begins with the ping at a place, of a time, behind one that was in a cell. */
+  #beginAt(at: number, ms: number, before: Cell): void {
+    const codes = this.#codes!;
+    const code = codes[at] as number;
+    const moved = (code & MOVED) !== 0;
+    const cell = moved ? cellBehind(codes[at + 1]!, before) : before;
+    // It says its cell now, in the place of what was before it.
+    this.#from = moved ? at : at - 1;
+    codes[this.#from] = MOVED + (code & 3);
+    codes[this.#from + 1] = cellCode(cell, 0);
+    this.#spanMs = this.#newestMs - ms;
+    this.#firstMs = ms;
     const left = this.#used - this.#from;
     if (left * FEW_LEFT > codes.length) return;
     // Little is left of it, most often at a minute's end: the room is given back.

@@ -1,6 +1,6 @@
 /**
  * The canonical workload: drivers spread evenly over a region's cover, each with a ping about every five seconds,
- * moving a little, changing status now and then. A function of its options alone: the same seed gives the same events
+ * moving a little, changing status now and then; or with more pings, and as much motion in a minute. A function of its options alone: the same seed gives the same events
  * on every machine. Events come checked, as `EventChecker` would give them, a tick at a time.
  */
 import ngeohash from 'ngeohash';
@@ -18,6 +18,8 @@ export interface WorkloadOptions {
   readonly cover: readonly string[];
   /** Share of the drivers that stay in one cell of the cover, evenly over the drivers; none unless given. */
   readonly hotShare?: number;
+  /** Drivers move between two pings as in so long, and change as often; five seconds, which is what is between two, unless given. */
+  readonly motionMs?: number;
 }
 
 /** A ping that has passed the checker. */
@@ -35,6 +37,7 @@ export const START_MS = Date.UTC(2026, 2, 2, 8);
 const TICK_MS = 100;
 /** A driver pings once in so many ticks, up to a tick early or late. */
 const TICKS_BETWEEN_PINGS = 50;
+const PING_EVERY_MS = TICK_MS * TICKS_BETWEEN_PINGS;
 /** Furthest way between two pings, degrees: about 13 m/s. */
 const STEP_DEGREES = 0.0006;
 /** Out of so many pings one changes the status, and one the direction. */
@@ -45,6 +48,8 @@ const OFFLINE_SHARE = 0.05;
 
 interface Driver {
   readonly id: string;
+  /** How much happens between two of its pings: 1 in five seconds. */
+  readonly motion: number;
   /** Stays in it. */
   readonly cover: Cover;
   lat: number;
@@ -69,12 +74,15 @@ export class CanonicalWorkload {
   /** The events of each tick, in order of arrival; their times are out of order by less than a tick. */
   *ticks(): Generator<readonly Ping[]> {
     const { drivers: count, events, seed, cover: prefixes, hotShare = 0 } = this.#options;
+    const motion = (this.#options.motionMs ?? PING_EVERY_MS) / PING_EVERY_MS;
     const random = seededRandom(seed);
     const whole: Area = { prefixes, cover: new Cover(prefixes) };
     const hotPrefixes = [hotCellOf(prefixes)];
     const hot: Area = { prefixes: hotPrefixes, cover: new Cover(hotPrefixes) };
     const isHot = (i: number): boolean => Math.floor((i + 1) * hotShare) > Math.floor(i * hotShare);
-    const drivers = Array.from({ length: count }, (_, i) => newDriver(i, isHot(i) ? hot : whole, random));
+    const drivers = Array.from({ length: count }, (_, i) =>
+      newDriver(i, motion, isHot(i) ? hot : whole, random),
+    );
     let left = events;
     for (let tick = 0; left > 0; tick++) {
       const pings: Ping[] = [];
@@ -99,22 +107,22 @@ export function hotCellOf(prefixes: readonly string[]): string {
   return ngeohash.encode(latitude, longitude, 6);
 }
 
-function newDriver(i: number, { prefixes, cover }: Area, random: Random): Driver {
+function newDriver(i: number, motion: number, { prefixes, cover }: Area, random: Random): Driver {
   const prefix = prefixes[Math.floor(random.next() * prefixes.length)]!;
   const [south, west, north, east] = ngeohash.decode_bbox(prefix);
   const lat = south + (north - south) * (0.001 + 0.998 * random.next());
   const lon = west + (east - west) * (0.001 + 0.998 * random.next());
   const status = (['open', 'open', 'enroute', 'ontrip'] as const)[Math.floor(random.next() * 4)]!;
-  const driver: Driver = { id: `d-${i}`, cover, lat, lon, stepLat: 0, stepLon: 0, status };
+  const driver: Driver = { id: `d-${i}`, motion, cover, lat, lon, stepLat: 0, stepLon: 0, status };
   turn(driver, random);
   return driver;
 }
 
 function nextPing(driver: Driver, ts: number, random: Random): Ping {
   const chance = random.next();
-  if (chance < 1 / STATUS_EVERY) {
+  if (chance < driver.motion / STATUS_EVERY) {
     driver.status = random.next() < OFFLINE_SHARE ? 'offline' : NEXT[driver.status];
-  } else if (chance > 1 - 1 / TURN_EVERY) {
+  } else if (chance > 1 - driver.motion / TURN_EVERY) {
     turn(driver, random);
   }
   let lat = degrees(driver.lat + driver.stepLat);
@@ -135,8 +143,8 @@ function nextPing(driver: Driver, ts: number, random: Random): Ping {
 }
 
 function turn(driver: Driver, random: Random): void {
-  driver.stepLat = (2 * random.next() - 1) * STEP_DEGREES;
-  driver.stepLon = (2 * random.next() - 1) * STEP_DEGREES;
+  driver.stepLat = (2 * random.next() - 1) * STEP_DEGREES * driver.motion;
+  driver.stepLon = (2 * random.next() - 1) * STEP_DEGREES * driver.motion;
 }
 
 /** Five decimals, as trackers give them: a metre. */

@@ -80,9 +80,10 @@ class Load {
     this.#options = load;
     this.#producer = producer;
     this.#clock = clock;
-    const { drivers, seed, cover } = load;
+    const { drivers, seed, cover, eventsPerSecond } = load;
     this.#workload = new RecordedWorkload({
       ...{ drivers, seed, cover: cover.slice(0, -1) },
+      motionMs: (1_000 * drivers) / eventsPerSecond,
       events: Math.min(RECORDED_MAX, events),
     });
   }

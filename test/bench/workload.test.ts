@@ -53,6 +53,35 @@ describe('canonical workload', () => {
   });
 });
 
+describe('a workload of drivers that ping more often', () => {
+  it('has as much motion in a minute', () => {
+    /** Of a driver's minute: other cells and other statuses. */
+    const changes = (pingsAMinute: number): { cells: number; statuses: number } => {
+      const drivers = 1_000;
+      const minutes = 5;
+      const events = drivers * minutes * pingsAMinute;
+      const last = new Map<string, { cell: string; status: string }>();
+      const seen = { cells: 0, statuses: 0 };
+      for (const { driverId, cell, status } of pingsOf({
+        ...{ drivers, events, seed: 7, cover: COVER },
+        motionMs: 60_000 / pingsAMinute,
+      })) {
+        const before = last.get(driverId);
+        if (before !== undefined && before.cell !== cell) seen.cells++;
+        if (before !== undefined && before.status !== status) seen.statuses++;
+        last.set(driverId, { cell, status });
+      }
+      return { cells: seen.cells / (drivers * minutes), statuses: seen.statuses / (drivers * minutes) };
+    };
+    const [usual, often] = [changes(12), changes(120)];
+    expect(usual.statuses).toBeGreaterThan(0.15);
+    expect(often.statuses / usual.statuses).toBeGreaterThan(0.8);
+    expect(often.statuses / usual.statuses).toBeLessThan(1.25);
+    expect(often.cells / usual.cells).toBeGreaterThan(0.7);
+    expect(often.cells / usual.cells).toBeLessThan(1.4);
+  });
+});
+
 describe('recorded workload', () => {
   it('gives the same events as it was made from, tick by tick', () => {
     const options = { ...OPTIONS, events: 5_000 };

@@ -1,6 +1,7 @@
 // Hunts: seconds counted twice, or in the wrong cell, where a ping, a minute or the presence ends; a driver counted twice above the cell.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { cellOf } from '../../../actors/cell-code.js';
 import { carryDistinct, driver } from '../../../actors/driver.js';
 import type { ActorEvent, Behaviour } from '../../../src/index.js';
 import { A, at, B, C, Collected, D } from './collected.js';
@@ -244,9 +245,9 @@ describe('carryDistinct', () => {
       fc.array(fc.constantFrom('9', 'q'), { minLength: 6, maxLength: 6 }).map((chars) => chars.join('')),
     );
     fc.assert(
-      fc.property(cells, (touched) => {
+      fc.property(cells, fc.boolean(), (touched, asNumbers) => {
         const counts = new Map<string, number>();
-        carryDistinct(touched, [10, 11, 12, 13], (at, counter) => {
+        carryDistinct(asNumbers ? touched.map(cellOf) : touched, [10, 11, 12, 13], (at, counter) => {
           const area = touched[at]!.slice(0, [6, 5, 4, 0][counter - 10]);
           counts.set(`${counter} ${area}`, (counts.get(`${counter} ${area}`) ?? 0) + 1);
         });

@@ -31,10 +31,27 @@ function storedAndLoaded(log: PingLog): PingLog {
   return PingLog.from(new ByteReader(bytesOf(log)), log.hasTaken);
 }
 
+/** Each ping by itself: none of a stay is less than no time behind another. */
 function takeBefore(log: PingLog, endMs: number): Ping[] {
-  const taken: Ping[] = [];
-  log.takeBefore(endMs, { ping: (ts, status, cell) => taken.push({ ts, status, cell: cellText(cell) }) });
-  return taken;
+  return takeStays(log, endMs, -1).map(({ fromMs, toMs, status, cell }) => {
+    expect(fromMs).toBe(toMs);
+    return { ts: fromMs, status: status as Ping['status'], cell };
+  });
+}
+
+interface Stay {
+  readonly status: string;
+  readonly cell: string;
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+function takeStays(log: PingLog, endMs: number, holdsMs: number): Stay[] {
+  const stays: Stay[] = [];
+  log.takeBefore(endMs, holdsMs, {
+    stay: (fromMs, toMs, status, cell) => stays.push({ status, cell: cellText(cell), fromMs, toMs }),
+  });
+  return stays;
 }
 
 /** What the log says it is: a list in (ts, arrival) order. */
@@ -46,8 +63,8 @@ function inOrder(pings: readonly Ping[]): Ping[] {
 }
 
 /** Pings that say the same, one soon after the other, as the first and the last of them. */
-function runs(pings: readonly Ping[], holdsMs: number): unknown[] {
-  const all: { status: string; cell: string; fromMs: number; toMs: number }[] = [];
+function staysOf(pings: readonly Ping[], holdsMs: number): Stay[] {
+  const all: { -readonly [K in keyof Stay]: Stay[K] }[] = [];
   for (const { ts, status, cell } of pings) {
     const last = all.at(-1);
     if (last?.status === status && last.cell === cell && ts - last.toMs <= holdsMs) last.toMs = ts;
@@ -131,14 +148,14 @@ describe('PingLog', () => {
           left += accepted.length - log.list().length;
           const endMs = ts - 3_000;
           const all = inOrder(accepted);
-          expect(runs(takeBefore(log, endMs), holdsMs)).toEqual(
-            runs(
+          expect(takeStays(log, endMs, holdsMs)).toEqual(
+            staysOf(
               all.filter((one) => one.ts < endMs),
               holdsMs,
             ),
           );
-          expect(runs(log.list(), holdsMs)).toEqual(
-            runs(
+          expect(staysOf(log.list(), holdsMs)).toEqual(
+            staysOf(
               all.filter((one) => one.ts >= endMs),
               holdsMs,
             ),
