@@ -8,8 +8,9 @@
 const SLAB_BYTES = 32 * 1024;
 /** A shorter text's number of bytes is one byte too. */
 const SHORT_CHARS = 40;
-/** So few are copied one by one: 2 ns each, where a view of them and a copy take 60. */
+/** So few are copied one by one, or four at a time: a view of them and a copy take 50 ns, and leave an object behind. */
 const FEW_BYTES = 24;
+const FEW_BYTES_BY_FOUR = 128;
 /** Up to here a number with three decimals is exact, and so is what is written of it. */
 const SHORT_NUMBER_MAX = 2 ** 49;
 
@@ -22,6 +23,7 @@ export class ByteWriter {
   #bytes = new Uint8Array(0);
   /** The same memory. */
   #buffer = Buffer.alloc(0);
+  #view = new DataView(new ArrayBuffer(0));
   /** Where what is being written begins, and where it ends. */
   #start = 0;
   #length = 0;
@@ -94,7 +96,7 @@ export class ByteWriter {
   /** A number of any kind. */
   float(value: number): this {
     this.#reserve(8);
-    this.#buffer.writeDoubleLE(value, this.#length);
+    this.#view.setFloat64(this.#length, value, true);
     this.#length += 8;
     return this;
   }
@@ -135,9 +137,23 @@ export class ByteWriter {
 
   /** All that another has written and not taken: for the last of a record. */
   rawBy(other: ByteWriter): this {
-    this.#reserve(other.length);
-    this.#length = other.copyTo(this.#bytes, this.#length);
+    const { length } = other;
+    this.#reserve(length);
+    if (length <= FEW_BYTES_BY_FOUR) this.#copyByFour(other, length);
+    else this.#bytes.set(other.written, this.#length);
+    this.#length += length;
     return this;
+  }
+
+  /** Behind what is written, where there is room for it. */
+  #copyByFour(other: ByteWriter, length: number): void {
+    const from = other.#view;
+    const into = this.#view;
+    const start = other.#start;
+    const at = this.#length;
+    let i = 0;
+    for (; i + 4 <= length; i += 4) into.setUint32(at + i, from.getUint32(start + i));
+    for (; i < length; i++) this.#bytes[at + i] = other.#bytes[start + i]!;
   }
 
   /** Copies all that was written since the last time to a place of other memory; gives where it ends there. */
@@ -231,7 +247,7 @@ export class ByteWriter {
         this.#putUint(thousandths < 0 ? -8 * thousandths - 3 : 8 * thousandths + 1);
       } else {
         this.#bytes[this.#length++] = 3;
-        this.#buffer.writeDoubleLE(value, this.#length);
+        this.#view.setFloat64(this.#length, value, true);
         this.#length += 8;
       }
     }
@@ -260,6 +276,7 @@ export class ByteWriter {
     const begun = this.#bytes.subarray(this.#start, this.#length);
     this.#bytes = new Uint8Array(Math.max(this.#slabBytes, 2 * begun.length + more));
     this.#buffer = Buffer.from(this.#bytes.buffer);
+    this.#view = new DataView(this.#bytes.buffer);
     this.#bytes.set(begun);
     this.#start = 0;
     this.#length = begun.length;

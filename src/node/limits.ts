@@ -10,8 +10,8 @@ export interface NodeLimits {
   /** Bytes of one batch, roughly. */
   readonly batchBytesMax: number;
   /**
-   * Timers that fire in one turn, over all partitions: a minute that closes leaves room for what comes meanwhile. In few turns it
-   * closes in less: a cell that is told by many is called, and stored, in each of them.
+   * Timers that fire in one turn, over all partitions: a minute that closes leaves room for what comes meanwhile. The less room, the
+   * sooner it has closed: a cell that is told by many is called, and stored, in each turn.
    */
   readonly turnTimersMax: number;
   /** The same in time, ms: a turn ends soon after it, however much there is to close. */
@@ -50,14 +50,14 @@ export const DEFAULT_LIMITS: NodeLimits = {
   uncommittedEventsMax: 50_000,
   batchBytesMax: 16 * 1024 * 1024,
   turnTimersMax: 20_000,
-  turnTimersMs: 120,
+  turnTimersMs: 30,
   residentActorsMax: 1_000_000,
   idleMs: 3 * 60_000,
   pendingSnapshotActorsMax: 2_000_000,
   snapshotEveryMs: 5_000,
   commitEveryMs: 200,
   replayCommitEveryMs: 500,
-  closingCommitEveryMs: 150,
+  closingCommitEveryMs: 50,
   behindMessages: 64,
   commitAttemptsMax: 30,
   tickMs: 200,

@@ -45,8 +45,10 @@ const OTHER_END = 1;
 const OTHER_WATERMARK = 2;
 const OTHER_REPORTED = 4;
 const REPEATED = 8;
-/** Room that a block begins with. */
-const BLOCK_BYTES = 1024;
+/** Room that a block begins with: what one leaves of it is the next one's. */
+const BLOCK_BYTES = 8 * 1024;
+/** So many that were open at once leave their room to those that come. */
+const WRITERS_KEPT = 32;
 /** A block of so many bytes takes no more rows: several fit a message, and none need be taken apart to fit one. */
 const BLOCK_BYTES_MAX = 64 * 1024;
 /** And of so many rows: one that is repeated takes few bytes, and is many when it is read. */
@@ -141,6 +143,9 @@ export interface RowAbout {
 export class RowBlocks {
   /** Blocks by window: a few for each, and no name need be made of all that they have in common. */
   #byWindow = new Map<string, OpenBlock[]>();
+  /** Of blocks that are open, the first so many; the others are for those that come. */
+  readonly #writers: ByteWriter[] = [];
+  #open = 0;
   #count = 0;
 
   get count(): number {
@@ -167,7 +172,9 @@ export class RowBlocks {
     let blocks = this.#byWindow.get(draft.window);
     if (blocks === undefined) this.#byWindow.set(draft.window, (blocks = []));
     if (!blocks.some((block) => block.add(draft, children, about))) {
-      const block = new OpenBlock(kindOf(draft, children, about));
+      const writer = (this.#writers[this.#open] ??= new ByteWriter(BLOCK_BYTES));
+      const block = new OpenBlock(kindOf(draft, children, about), writer);
+      this.#open++;
       block.add(draft, children, about);
       // First the one that is not full.
       blocks.unshift(block);
@@ -181,6 +188,8 @@ export class RowBlocks {
       .flatMap((ofWindow) => ofWindow.reverse())
       .sort((a, b) => a.kind.rev - b.kind.rev);
     this.#byWindow = new Map();
+    this.#writers.length = Math.min(this.#writers.length, WRITERS_KEPT);
+    this.#open = 0;
     this.#count = 0;
     return blocks.map((block) => block.close());
   }
@@ -211,7 +220,7 @@ let values = new Float64Array(64);
 /** A block that takes rows. */
 class OpenBlock {
   readonly kind: RowKind;
-  readonly #writer = new ByteWriter(BLOCK_BYTES);
+  readonly #writer: ByteWriter;
   #count = 0;
   #firstEndMs = Number.POSITIVE_INFINITY;
   /** Of the row before. */
@@ -219,8 +228,11 @@ class OpenBlock {
   #watermark = 0;
   #reported = 0;
 
-  constructor(kind: RowKind) {
+  /** @param writer its alone until it is closed */
+  constructor(kind: RowKind, writer: ByteWriter) {
     this.kind = kind;
+    // Whoever had it before may have been thrown away.
+    this.#writer = writer.clear();
   }
 
   /** Takes a row, unless it is full or the row is of another kind. */
@@ -337,7 +349,7 @@ export function countRows(block: RowBlock, afterMs: number): number {
 export function splitBlock(block: RowBlock): [RowBlock, RowBlock] {
   const half = Math.ceil(block.count / 2);
   const part = (from: number, to: number): RowBlock => {
-    const open = new OpenBlock(block.kind);
+    const open = new OpenBlock(block.kind, new ByteWriter(BLOCK_BYTES));
     open.addFrom(block, from, to);
     return open.close();
   };

@@ -5,7 +5,7 @@
  *
  * What it keeps, and for how long: rows of windows that ended within the longest window, the allowed lateness and five
  * minutes (at least an hour and five) before the region's watermark; live values as `LiveTable` says. Rows come in bursts,
- * once a minute: they are taken in slices, with a turn for others between.
+ * once a minute: they are taken in slices, with a turn for others between, and live values do not wait for them.
  */
 import type { Row } from '../actor/row.js';
 import type { Clock } from '../core/clock.js';
@@ -32,6 +32,8 @@ const TAKE_BYTES = 256 * 1024;
 const SLICE = 500;
 /** Then for so long at once, ms: a minute's rows are many slices, and the node may take long between two. */
 const SPELL_MS = 10;
+/** Frames whose rows wait hold so many at most, and those of one take more: then live values wait too (P8). */
+const ROWS_WAITING_MAX = 100_000;
 const DROP_EVERY_MS = 15_000;
 /** Keys of all levels; a key with all its rows takes some 6 KB. */
 const KEYS_MAX = 50_000;
@@ -57,15 +59,30 @@ export interface FindOptions {
   readonly after?: string;
 }
 
+/** Frames that were taken together: their live values are taken in, their rows and their progress are not. */
+interface RowsLater {
+  readonly frames: readonly OutputFrame[];
+  readonly rows: number;
+  /** Sequence of the last of them. */
+  readonly lastSeq: number;
+}
+
 export class RegionView {
   /** Sequence of the first output that it asked for. */
   readonly firstSeq: number;
   readonly #options: RegionViewOptions;
   readonly #spells: WorkSpells;
+  /** Rows and live values since others could have had a turn. */
+  #taken = 0;
   readonly #reader: OutputReader;
   readonly #catchUpSeq: number;
   readonly #state: RegionState;
   readonly #listeners: ViewListeners;
+  /** Oldest first. */
+  readonly #later: RowsLater[] = [];
+  #rowsWaiting = 0;
+  /** Takes them in, as long as there are any. */
+  #takingRows: Promise<void> | undefined;
   #readSeq = 0;
   #caughtUp = false;
   #closed = false;
@@ -256,37 +273,63 @@ export class RegionView {
 
   async #follow(): Promise<void> {
     for await (const frames of this.#reader.frames(this.firstSeq)) {
-      for (const frame of frames) await this.#take(frame);
+      for (const { shown } of frames)
+        for (const block of shown)
+          await this.#inSlices(block[2].length, (from, to) => {
+            this.#takeShown(block, from, to);
+          });
+      const rows = frames.reduce((sum, { blocks }) => sum + countOf(blocks), 0);
+      this.#later.push({ frames, rows, lastSeq: this.#reader.lastSeq });
+      this.#rowsWaiting += rows;
+      this.#takingRows ??= this.#takeLater();
+      if (this.#closed || this.#failure !== undefined || this.#rowsWaiting > ROWS_WAITING_MAX)
+        await this.#takingRows;
+      if (this.#failure !== undefined) throw this.#failure;
       if (this.#closed) return;
-      this.#readSeq = this.#reader.lastSeq;
-      if (this.#caughtUp || this.#readSeq < this.#catchUpSeq) continue;
-      this.#caughtUp = true;
-      const { rows, keys } = this.stats;
-      this.#options.logger.info({ firstSeq: this.firstSeq, rows, keys }, 'the view of the region caught up');
     }
   }
 
-  async #take({ blocks, shown, progress }: OutputFrame): Promise<void> {
-    let taken = 0;
-    const slices = async (length: number, take: (from: number, to: number) => void): Promise<void> => {
-      for (let from = 0; from < length && !this.#closed; from += SLICE) {
-        const to = Math.min(length, from + SLICE);
-        take(from, to);
-        taken += to - from;
-        if (taken < SLICE) continue;
-        taken = 0;
-        await this.#spells.rest();
+  /** Takes in the rows that wait, and the progress of their frames: what fails is `failure`. */
+  async #takeLater(): Promise<void> {
+    try {
+      // Not before the caller knows that it goes on.
+      await this.#spells.rest();
+      for (let next = this.#later.shift(); next !== undefined && !this.#closed; next = this.#later.shift()) {
+        for (const { blocks, progress } of next.frames) {
+          for (const block of blocks)
+            await this.#inSlices(block.count, (from, to) => {
+              this.#takeRows(block, from, to);
+            });
+          if (progress !== null) this.#tellCells(this.#state.advance(progress));
+        }
+        this.#rowsWaiting -= next.rows;
+        this.#hasRead(next.lastSeq);
       }
-    };
-    for (const block of blocks)
-      await slices(block.count, (from, to) => {
-        this.#takeRows(block, from, to);
-      });
-    for (const block of shown)
-      await slices(block[2].length, (from, to) => {
-        this.#takeShown(block, from, to);
-      });
-    if (progress !== null) this.#tellCells(this.#state.advance(progress));
+    } catch (error) {
+      this.#failure = errorOf(error);
+      this.#reader.wake();
+    } finally {
+      this.#takingRows = undefined;
+    }
+  }
+
+  #hasRead(seq: number): void {
+    this.#readSeq = seq;
+    if (this.#caughtUp || seq < this.#catchUpSeq) return;
+    this.#caughtUp = true;
+    const { rows, keys } = this.stats;
+    this.#options.logger.info({ firstSeq: this.firstSeq, rows, keys }, 'the view of the region caught up');
+  }
+
+  async #inSlices(length: number, take: (from: number, to: number) => void): Promise<void> {
+    for (let from = 0; from < length && !this.#closed; from += SLICE) {
+      const to = Math.min(length, from + SLICE);
+      take(from, to);
+      this.#taken += to - from;
+      if (this.#taken < SLICE) continue;
+      this.#taken = 0;
+      await this.#spells.rest();
+    }
   }
 
   #takeRows(block: RowBlock, from: number, to: number): void {
@@ -320,4 +363,8 @@ export class RegionView {
       this.#dropSilent();
     });
   }
+}
+
+function countOf(blocks: readonly RowBlock[]): number {
+  return blocks.reduce((sum, { count }) => sum + count, 0);
 }

@@ -114,6 +114,22 @@ describe('bytes', () => {
     expect(new ByteWriter().number(value).take()).toHaveLength(bytes);
   });
 
+  it('what another one has written stands behind it as it is, however much it is', () => {
+    for (let length = 0; length < 300; length++) {
+      const bytes = Uint8Array.from({ length }, (_, i) => (i * 37 + length) % 256);
+      const [one, other] = [new ByteWriter(), new ByteWriter()];
+      // Neither begins where its memory does.
+      one.text('taken before').take();
+      one.text('before');
+      other.uint(length).take();
+      const reader = new ByteReader(one.writtenBy(other.raw(bytes)).rawBy(other).take());
+      expect(reader.text()).toBe('before');
+      expect([...reader.bytes()]).toEqual([...bytes]);
+      expect([...reader.raw()]).toEqual([...bytes]);
+      expect(other.length).toBe(length);
+    }
+  });
+
   it('a part is read as if there were nothing around it', () => {
     const parts = ['a', 'bc'].map((text) => new ByteWriter().text(text).uint(300).take());
     const all = new Uint8Array(Buffer.concat(parts));

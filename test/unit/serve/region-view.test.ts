@@ -14,6 +14,8 @@ import { RegionView, type RegionViewOptions } from '../../../src/serve/region-vi
 import { seekOutputs } from '../../../src/serve/output-seek.js';
 import { Engine, outputsNow } from '../../support/engine.js';
 import { MINUTE, smallCity, T0 } from '../../support/market.js';
+import { encodeOutput } from '../../../src/partition/output.js';
+import { RowBlock, RowBlocks } from '../../../src/partition/row-block.js';
 import { RegionOutputs, shownBlock } from '../../support/region-outputs.js';
 import { turns, until } from '../../support/until.js';
 
@@ -388,14 +390,41 @@ describe('a region view', () => {
     return seen;
   }
 
-  it('leaves others their turn in the middle of a burst', async () => {
-    const slow = new (class extends VirtualClock {
+  /** Whoever looks at it finds that it has moved on. */
+  const slowClock = (): VirtualClock =>
+    new (class extends VirtualClock {
       override monotonic(): number {
         this.advance(10);
         return super.monotonic();
       }
     })(T0);
-    expect((await seenOfBurst(slow)).size).toBeGreaterThan(20);
+
+  it('leaves others their turn in the middle of a burst', async () => {
+    expect((await seenOfBurst(slowClock())).size).toBeGreaterThan(20);
+  });
+
+  /** Rows that were taken in when a live value is there that came behind bursts of them. */
+  async function rowsBeforeLive(bursts: number): Promise<number> {
+    const log = new MemoryLog({ payloadBytesMax: 64 * 1024 * 1024 });
+    const outputs = new RegionOutputs(log, subjects, 64 * 1024 * 1024);
+    const rows = Array.from({ length: 60_000 }, (_, i) => row(`k${i % 1_000}`, T0 + MINUTE));
+    const view = await opened(log, 1, { clock: slowClock() });
+    for (let i = 0; i < bursts; i++) outputs.say(0, { rows, watermarkMs: T0 + MINUTE });
+    const shown = [shownBlock({ '9q8yyk': { minute: T0, open: 2 } })];
+    outputs.say(0, { shown, watermarkMs: T0 + 2 * MINUTE });
+    await until('it is shown', () => view.live('9q8yyk')?.['open'] === 2);
+    const taken = view.stats.rows;
+    expect(view.watermarkMs).toBeLessThan(T0 + 2 * MINUTE);
+    await level(view, log, 1);
+    expect(view.stats.rows).toBe(bursts * rows.length);
+    expect(view.watermarkMs).toBe(T0 + 2 * MINUTE);
+    await view.close();
+    return taken;
+  }
+
+  it('shows live values before the rows that came before them, as long as those are not too many (P8)', async () => {
+    expect(await rowsBeforeLive(1)).toBeLessThan(10_000);
+    expect(await rowsBeforeLive(3)).toBeGreaterThanOrEqual(120_000);
   });
 
   it('leaves it to them by the time, not for each slice: they may take long', async () => {
@@ -411,6 +440,21 @@ describe('a region view', () => {
     other.appendNow([{ subject: subjects.out(0), payload: new Uint8Array([0x91, 99]) }]);
     await expect(view.finished).rejects.toThrow(/format 99/);
     expect(view.failure?.message).toMatch(/format 99/);
+    await view.close();
+  });
+
+  it('fails with rows that cannot be read, when it comes to them', async () => {
+    const log = new MemoryLog();
+    const view = await opened(log, 1);
+    const blocks = new RowBlocks();
+    blocks.add(row('k', T0 + MINUTE));
+    const [{ kind, count, firstEndMs, bytes }] = blocks.take() as [RowBlock];
+    const lying = new RowBlock(kind, count + 1, firstEndMs, bytes);
+    const output = { progress: null, blocks: [lying], sides: [], shown: [] };
+    const [payload] = encodeOutput(output, 1024 * 1024) as [Uint8Array];
+    log.appendNow([{ subject: subjects.out(0), payload }]);
+    await expect(view.finished).rejects.toThrow(RangeError);
+    expect(view.failure).toBeInstanceOf(RangeError);
     await view.close();
   });
 });
