@@ -81,6 +81,7 @@ export class RegionView {
   /** Oldest first. */
   readonly #later: RowsLater[] = [];
   #rowsWaiting = 0;
+  #framesWaiting = 0;
   /** Takes them in, as long as there are any. */
   #takingRows: Promise<void> | undefined;
   #readSeq = 0;
@@ -163,7 +164,7 @@ export class RegionView {
 
   /** Output messages in the stream that were not taken in yet. */
   get lagMessages(): number {
-    return this.#reader.pending;
+    return this.#reader.pending + this.#framesWaiting;
   }
 
   /** The row of the latest window that is final. */
@@ -281,6 +282,7 @@ export class RegionView {
       const rows = frames.reduce((sum, { blocks }) => sum + countOf(blocks), 0);
       this.#later.push({ frames, rows, lastSeq: this.#reader.lastSeq });
       this.#rowsWaiting += rows;
+      this.#framesWaiting += frames.length;
       this.#takingRows ??= this.#takeLater();
       if (this.#closed || this.#failure !== undefined || this.#rowsWaiting > ROWS_WAITING_MAX)
         await this.#takingRows;
@@ -303,6 +305,7 @@ export class RegionView {
           if (progress !== null) this.#tellCells(this.#state.advance(progress));
         }
         this.#rowsWaiting -= next.rows;
+        this.#framesWaiting -= next.frames.length;
         this.#hasRead(next.lastSeq);
       }
     } catch (error) {

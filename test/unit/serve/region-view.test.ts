@@ -414,10 +414,12 @@ describe('a region view', () => {
     outputs.say(0, { shown, watermarkMs: T0 + 2 * MINUTE });
     await until('it is shown', () => view.live('9q8yyk')?.['open'] === 2);
     const taken = view.stats.rows;
+    expect(view.lagMessages).toBeGreaterThan(0);
     expect(view.watermarkMs).toBeLessThan(T0 + 2 * MINUTE);
     await level(view, log, 1);
     expect(view.stats.rows).toBe(bursts * rows.length);
     expect(view.watermarkMs).toBe(T0 + 2 * MINUTE);
+    expect(view.lagMessages).toBe(0);
     await view.close();
     return taken;
   }
