@@ -8,6 +8,7 @@ import type { Tally } from './tally.js';
 
 /** Written by all: nothing that they do waits for anything. */
 const packer = new ByteWriter();
+const unpacked = new ByteWriter();
 
 export class PackedTallies {
   /** Room for more behind the last one. */
@@ -55,12 +56,22 @@ export class PackedTallies {
     return into;
   }
 
-  /** All of them: their number, the bytes that each takes, the bytes. */
-  writeTo(writer: ByteWriter): void {
+  /**
+   * All of them: their number, the bytes that each takes, the bytes.
+   * @param more as if they stood behind them
+   */
+  writeTo(writer: ByteWriter, more: readonly Tally[]): void {
     const bounds = this.#bounds;
-    writer.uint(this.length);
+    writer.uint(this.length + more.length);
     for (let i = 1; i < bounds.length; i++) writer.uint(bounds[i]! - bounds[i - 1]!);
-    writer.raw(this.#bytes.subarray(bounds[0], this.#end));
+    unpacked.clear();
+    for (const tally of more) {
+      packTally(tally);
+      writer.uint(packer.length);
+      unpacked.rawBy(packer);
+    }
+    if (this.length > 0) writer.raw(this.#bytes.subarray(bounds[0], this.#end));
+    writer.rawBy(unpacked);
   }
 
   /** Reads what was written. What the reader reads from may change then. */

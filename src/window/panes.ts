@@ -21,7 +21,7 @@ export class Panes {
   readonly #paneMs: number;
   /** Start of each pane there is, in panes, oldest first. */
   readonly #starts: number[] = [];
-  /** The older ones, from when they were stored until one of them changes: most are closed and never do. */
+  /** The older ones, from when they were stored after they had closed until one of them changes: most never do. */
   #packed = new PackedTallies();
   /** The others. */
   readonly #loose: Tally[] = [];
@@ -151,9 +151,10 @@ export class Panes {
 
   /** All of it as bytes: each start as what it is after the one before it, the panes, then revisions above 0. */
   writeTo(writer: ByteWriter): ByteWriter {
-    for (const tally of this.#loose) this.#packed.push(tally);
-    this.#loose.length = 0;
-    this.#packed.writeTo(writer);
+    const packed = this.#packed;
+    while (this.#loose.length > 0 && this.#starts[packed.length]! < this.#sumsEnd)
+      packed.push(this.#loose.shift()!);
+    packed.writeTo(writer, this.#loose);
     let before = 0;
     for (const start of this.#starts) {
       writer.uint(start - before);
