@@ -32,7 +32,7 @@ const TAKE_BYTES = 256 * 1024;
 const SLICE = 500;
 /** Then for so long at once, ms: a minute's rows are many slices, and the node may take long between two. */
 const SPELL_MS = 10;
-/** Frames whose rows wait hold so many at most, and those of one take more: then live values wait too (P8). */
+/** With more rows that wait, live values wait too (P8): there may be as many as this, and those of one take more. */
 const ROWS_WAITING_MAX = 100_000;
 const DROP_EVERY_MS = 15_000;
 /** Keys of all levels; a key with all its rows takes some 6 KB. */
@@ -274,6 +274,7 @@ export class RegionView {
 
   async #follow(): Promise<void> {
     for await (const frames of this.#reader.frames(this.firstSeq)) {
+      if (this.#failure !== undefined) throw this.#failure;
       for (const { shown } of frames)
         for (const block of shown)
           await this.#inSlices(block[2].length, (from, to) => {
@@ -284,9 +285,7 @@ export class RegionView {
       this.#rowsWaiting += rows;
       this.#framesWaiting += frames.length;
       this.#takingRows ??= this.#takeLater();
-      if (this.#closed || this.#failure !== undefined || this.#rowsWaiting > ROWS_WAITING_MAX)
-        await this.#takingRows;
-      if (this.#failure !== undefined) throw this.#failure;
+      if (this.#closed || this.#rowsWaiting > ROWS_WAITING_MAX) await this.#takingRows;
       if (this.#closed) return;
     }
   }
@@ -296,12 +295,13 @@ export class RegionView {
     try {
       // Not before the caller knows that it goes on.
       await this.#spells.rest();
-      for (let next = this.#later.shift(); next !== undefined && !this.#closed; next = this.#later.shift()) {
+      for (let next = this.#later.shift(); next !== undefined; next = this.#later.shift()) {
         for (const { blocks, progress } of next.frames) {
           for (const block of blocks)
             await this.#inSlices(block.count, (from, to) => {
               this.#takeRows(block, from, to);
             });
+          if (this.#closed) return;
           if (progress !== null) this.#tellCells(this.#state.advance(progress));
         }
         this.#rowsWaiting -= next.rows;
