@@ -315,7 +315,7 @@ class Cursor {
   readonly #codes: Codes;
   readonly #end: number;
   /** Where it reads on. */
-  at: number;
+  #at: number;
   ts: number;
   status: Status = 'offline';
   cell: Cell = 0;
@@ -324,19 +324,19 @@ class Cursor {
 
   constructor(codes: Codes, from: number, end: number, firstMs: number) {
     this.#codes = codes;
-    this.at = from;
+    this.#at = from;
     this.#end = end;
     this.ts = firstMs;
   }
 
   /** The next ping; false when there is none. */
   next(): boolean {
-    if (this.at >= this.#end) return false;
-    const code = this.#codes[this.at++] as number;
+    if (this.#at >= this.#end) return false;
+    const code = this.#codes[this.#at++] as number;
     this.ts += Math.floor(code / CODES);
     this.status = STATUSES[code & 3]!;
     this.drawn = (code & DRAWN) !== 0;
-    if ((code & MOVED) !== 0) this.cell = cellBehind(this.#codes[this.at++]!, this.cell);
+    if ((code & MOVED) !== 0) this.cell = cellBehind(this.#codes[this.#at++]!, this.cell);
     return true;
   }
 }

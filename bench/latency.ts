@@ -16,6 +16,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { silent } from '../src/core/logger.js';
 import { RegionView } from '../src/serve/region-view.js';
 import { startEngine, type MeasuredEngine } from './latency/engine.js';
+import type { Answer } from './latency/load-process.js';
 import { RemoteLoad } from './latency/remote-load.js';
 import {
   isMeasured,
@@ -98,8 +99,7 @@ export async function measureLatency(options: LatencyOptions): Promise<LatencyRe
   let load: RemoteLoad | undefined;
   let view: RegionView | undefined;
   try {
-    const { market } = stack;
-    const { config } = market;
+    const { config, options: marketOptions } = stack.market;
     const nodes = await startEngine(stack, workers);
     engine = nodes;
     view = await RegionView.open({
@@ -108,11 +108,11 @@ export async function measureLatency(options: LatencyOptions): Promise<LatencyRe
       allowedLatenessMs: config.allowedLatenessMs,
     });
     const seconds = options.warmUpMs / 1_000 + (options.warmUpMinutes + options.minutes) * 60;
-    load = await RemoteLoad.open(stack.target, market.options, options, seconds);
+    load = await RemoteLoad.open(stack.target, marketOptions, options, seconds);
     const before = await nodes.look();
     const run = new LatencyRun(options, stack, load, view, clock);
     await Promise.race([run.run(), load.failed, stack.failed, nodes.ended, view.finished]);
-    const { offered } = load;
+    const { offered } = run.load;
     await until('every event taken', async () => (await nodes.look()).taken >= offered);
     const { taken, late, cpuSeconds } = await nodes.look();
     if (taken !== offered || late !== 0)
@@ -130,7 +130,9 @@ export async function measureLatency(options: LatencyOptions): Promise<LatencyRe
 class LatencyRun {
   readonly #options: LatencyOptions;
   readonly #boundMs: number;
-  readonly #load: RemoteLoad;
+  readonly #remote: RemoteLoad;
+  /** Once it has stopped. */
+  #load: Answer | undefined;
   readonly #view: RegionView;
   readonly #clock: WallTime;
   readonly #schedule: Schedule;
@@ -157,7 +159,7 @@ class LatencyRun {
   constructor(options: LatencyOptions, stack: Stack, load: RemoteLoad, view: RegionView, clock: WallTime) {
     this.#options = options;
     this.#boundMs = stack.market.config.outOfOrderBoundMs;
-    this.#load = load;
+    this.#remote = load;
     this.#view = view;
     this.#clock = clock;
     this.#cpu = new CpuMeter(stack.serverPid);
@@ -183,11 +185,11 @@ class LatencyRun {
         this.#changed(keys);
       },
     });
-    const offering = this.#load.offer(this.#startedMs, this.#measured, this.#clock.aheadMs);
+    const offering = this.#remote.offer(this.#startedMs, this.#measured, this.#clock.aheadMs);
     await Promise.race([this.#minutesEnd(), offering]);
     this.#cpuUsed = this.#cpu.read();
-    this.#load.stop();
-    await offering;
+    this.#remote.stop();
+    this.#load = await offering;
     this.#noteDue(Number.POSITIVE_INFINITY);
     const { offered } = this.#load;
     // What was due when it was told to stop may not have been offered any more.
@@ -199,7 +201,7 @@ class LatencyRun {
     if (this.#notKept !== undefined) throw this.#notKept;
     await until('every probe shown', () => [...this.#waiting.values()].every(({ length }) => length === 0));
     unsubscribe();
-    const expected = await this.#load.cells(this.#firstMinuteMs, this.#minutes.length);
+    const expected = await this.#remote.cells(this.#firstMinuteMs, this.#minutes.length);
     for (const [i, { rows }] of this.#minutes.entries())
       if (rows !== expected[i])
         throw new Error(`${rows} cells have a row of a minute, and drivers were in ${expected[i]}`);
@@ -208,7 +210,7 @@ class LatencyRun {
   report(): Omit<LatencyReport, 'taken' | 'late' | 'cpu'> & {
     readonly cpu: Omit<LatencyReport['cpu'], 'workers'>;
   } {
-    const { offered, seconds, cpuSeconds, dueToOfferedMs } = this.#load;
+    const { offered, seconds, cpuSeconds, dueToOfferedMs } = this.load;
     return {
       offered,
       seconds,
@@ -219,6 +221,12 @@ class LatencyRun {
       minuteToRowMs: measured(this.#rows.quantiles(), 'rows'),
       cpu: { ...this.#cpuUsed, load: cpuSeconds },
     };
+  }
+
+  /** What was offered. */
+  get load(): Answer {
+    if (this.#load === undefined) throw new Error('the load goes on');
+    return this.#load;
   }
 
   /** Resolves when all is measured, and the last minute's rows are there. */
@@ -236,7 +244,7 @@ class LatencyRun {
 
   /** What is due by now, and offered, is waited for. */
   #noteDue(nowMs: number): void {
-    const offered = this.#load.offeredInAll;
+    const offered = this.#load?.offered ?? Number.POSITIVE_INFINITY;
     for (; ; this.#probes++) {
       const event = this.#schedule.eventOfProbe(this.#probes);
       const dueMs = this.#schedule.dueMs(event);

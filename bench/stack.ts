@@ -7,7 +7,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock, type Clock } from '../src/core/clock.js';
-import { Producer, type ProducerOptions } from '../src/ingest/producer.js';
+import type { Producer } from '../src/ingest/producer.js';
 import { connectNats, ensureStreams, type NatsTarget } from '../src/log/nats/connect.js';
 import { NatsLog } from '../src/log/nats/nats-log.js';
 import { startEmbeddedServer } from '../src/log/nats/server/embedded.js';
@@ -18,6 +18,7 @@ import { Node, type NodeOptions } from '../src/node/node.js';
 import { Publisher, sideTarget } from '../src/serve/publisher.js';
 import { LmdbStore } from '../src/state/lmdb/lmdb-store.js';
 import type { Market } from './market.js';
+import { producerOn } from './open-producer.js';
 
 export interface Stack {
   readonly market: Market;
@@ -31,8 +32,8 @@ export interface Stack {
   /** Rejects when the server or a publisher fails; never resolves. */
   readonly failed: Promise<never>;
   logOf(stream: string): NatsLog;
-  /** A replay's producer unless told otherwise. */
-  newProducer(mode?: ProducerOptions['mode']): Producer;
+  /** A replay's producer. */
+  newProducer(): Producer;
   /** A node that has everything but its start, and the publisher of what it will say. */
   newNode(): Promise<Node>;
   close(): Promise<void>;
@@ -64,7 +65,7 @@ export function nodeOptionsOf(
 
 /** @param clock what producers and the node tell the time by */
 export async function openStack(market: Market, clock: Clock = systemClock): Promise<Stack> {
-  const { config, registry } = market;
+  const { config } = market;
   const { partitions } = config;
   const subjects = new Subjects(config.name);
   const opened: (() => Promise<unknown>)[] = [];
@@ -91,18 +92,7 @@ export async function openStack(market: Market, clock: Clock = systemClock): Pro
     const logOf = (stream: string): NatsLog => new NatsLog(connection, jsm, { stream, writer });
     const log = logOf(subjects.engineStream);
 
-    const newProducer = (mode: ProducerOptions['mode'] = 'replay'): Producer =>
-      new Producer({
-        log,
-        subjects,
-        routes: registry.routes,
-        clock,
-        partitions,
-        id: 'bench',
-        mode,
-        outOfOrderBoundMs: config.outOfOrderBoundMs,
-        frameEvents: config.limits.frameEvents,
-      });
+    const newProducer = (): Producer => producerOn(log, market, { clock });
 
     const newNode = async (): Promise<Node> => {
       const store = await LmdbStore.open(join(folder, 'snapshots'), { region: config.name, partitions });

@@ -1,7 +1,8 @@
 /**
  * The canonical workload: drivers spread evenly over a region's cover, each with a ping about every five seconds,
- * moving a little, changing status now and then; or with more pings, and as much motion in a minute. A function of its options alone: the same seed gives the same events
- * on every machine. Events come checked, as `EventChecker` would give them, a tick at a time.
+ * moving a little, changing status now and then; or with more pings, and as much motion in a minute. A function of its
+ * options alone: the same seed gives the same events on every machine. Events come checked, as `EventChecker` would give
+ * them, a tick at a time.
  */
 import ngeohash from 'ngeohash';
 import { Cover, geohash30, geohash30Text } from '../src/core/geohash.js';
@@ -18,8 +19,11 @@ export interface WorkloadOptions {
   readonly cover: readonly string[];
   /** Share of the drivers that stay in one cell of the cover, evenly over the drivers; none unless given. */
   readonly hotShare?: number;
-  /** Drivers move between two pings as in so long, and change as often; five seconds, which is what is between two, unless given. */
-  readonly motionMs?: number;
+  /**
+   * The rate at which they will be sent, whatever their times: the less is between two pings of a driver, the less it moves and
+   * changes from one to the next. A ping every five seconds unless given.
+   */
+  readonly eventsPerSecond?: number;
 }
 
 /** A ping that has passed the checker. */
@@ -73,8 +77,8 @@ export class CanonicalWorkload {
 
   /** The events of each tick, in order of arrival; their times are out of order by less than a tick. */
   *ticks(): Generator<readonly Ping[]> {
-    const { drivers: count, events, seed, cover: prefixes, hotShare = 0 } = this.#options;
-    const motion = (this.#options.motionMs ?? PING_EVERY_MS) / PING_EVERY_MS;
+    const { drivers: count, events, seed, cover: prefixes, hotShare = 0, eventsPerSecond } = this.#options;
+    const motion = eventsPerSecond === undefined ? 1 : (1_000 * count) / eventsPerSecond / PING_EVERY_MS;
     const random = seededRandom(seed);
     const whole: Area = { prefixes, cover: new Cover(prefixes) };
     const hotPrefixes = [hotCellOf(prefixes)];

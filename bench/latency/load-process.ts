@@ -30,7 +30,7 @@ export type Order =
       readonly measured: Measured;
       readonly aheadMs: number;
     }
-  /** No event is offered from now on, and all that were are in the stream. */
+  /** No event is offered from now on. */
   | { readonly order: 'stop' }
   /** The cells that drivers were in for any time, of so many minutes from one on. */
   | { readonly order: 'cells'; readonly firstMinuteMs: number; readonly minutes: number };
@@ -82,8 +82,7 @@ class Load {
     this.#clock = clock;
     const { drivers, seed, cover, eventsPerSecond } = load;
     this.#workload = new RecordedWorkload({
-      ...{ drivers, seed, cover: cover.slice(0, -1) },
-      motionMs: (1_000 * drivers) / eventsPerSecond,
+      ...{ drivers, seed, cover: cover.slice(0, -1), eventsPerSecond },
       events: Math.min(RECORDED_MAX, events),
     });
   }
@@ -95,15 +94,11 @@ class Load {
     this.#schedule = schedule;
     const usedBefore = cpuSecondsSoFar();
     this.#producer.start();
-    let probes = 0;
-    let probe = schedule.eventOfProbe(0);
     while (!this.#isStopped()) {
       const nowMs = this.#clock.now();
       for (let dueMs = schedule.dueMs(this.#offered); dueMs <= nowMs;) {
-        if (this.#offered === probe) {
-          if (isMeasured(measured, dueMs)) this.#offering.add(this.#clock.now() - dueMs);
-          probe = schedule.eventOfProbe(++probes);
-        }
+        if (schedule.isProbe(this.#offered) && isMeasured(measured, dueMs))
+          this.#offering.add(this.#clock.now() - dueMs);
         const outcome = this.#producer.offer(schedule.event(this.#offered, this.#workload));
         if (outcome !== 'taken') throw new Error(`the producer's queue is ${outcome}: the rate was not kept`);
         dueMs = schedule.dueMs(++this.#offered);

@@ -1,6 +1,5 @@
 /** The load's process, as whoever measures latency sees it. */
 import type { NatsTarget } from '../../src/log/nats/connect.js';
-import type { Quantiles } from '../live/samples.js';
 import type { MarketOptions } from '../market.js';
 import { ToldProcess } from '../told-process.js';
 import type { Answer, Order } from './load-process.js';
@@ -8,7 +7,6 @@ import type { LoadOptions, Measured } from './schedule.js';
 
 export class RemoteLoad {
   readonly #process = new ToldProcess<Order, Answer>(import.meta.url, 'load-process');
-  #last: Answer | undefined;
 
   /**
    * Resolves when it is connected and knows where drivers go; nothing is offered yet.
@@ -33,36 +31,14 @@ export class RemoteLoad {
   }
 
   /** From a time on; resolves when it was told to stop and all is in the stream. @throws Error when the rate was not kept */
-  async offer(startedMs: number, measured: Measured, aheadMs: number): Promise<void> {
-    this.#last = await this.#process.ask({ order: 'offer', startedMs, measured, aheadMs });
+  offer(startedMs: number, measured: Measured, aheadMs: number): Promise<Answer> {
+    return this.#process.ask({ order: 'offer', startedMs, measured, aheadMs });
   }
 
   /** Offers nothing more. */
   stop(): void {
     // Whoever waits for `offer` hears of a failure.
     this.#process.ask({ order: 'stop' }).catch(() => undefined);
-  }
-
-  /** Events that were offered; infinitely many while it goes on. */
-  get offeredInAll(): number {
-    return this.#last?.offered ?? Number.POSITIVE_INFINITY;
-  }
-
-  get offered(): number {
-    return this.#stopped.offered;
-  }
-
-  get seconds(): number {
-    return this.#stopped.seconds;
-  }
-
-  /** Processor time of its process while it offered. */
-  get cpuSeconds(): number {
-    return this.#stopped.cpuSeconds;
-  }
-
-  get dueToOfferedMs(): Quantiles | undefined {
-    return this.#stopped.dueToOfferedMs;
   }
 
   /** The cells that drivers were in for any time, of each of so many minutes. */
@@ -73,11 +49,6 @@ export class RemoteLoad {
 
   close(): void {
     this.#process.release();
-  }
-
-  get #stopped(): Answer {
-    if (this.#last === undefined) throw new Error('the load goes on');
-    return this.#last;
   }
 }
 

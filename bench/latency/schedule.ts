@@ -62,6 +62,10 @@ export class Schedule {
     return this.#startedMs + (event * 1_000) / this.#options.eventsPerSecond;
   }
 
+  isProbe(event: number): boolean {
+    return this.eventOfProbe(this.#probesBefore(event)) === event;
+  }
+
   /** The event that is the nth ping of a probe. */
   eventOfProbe(nth: number): number {
     const { eventsPerSecond, probesPerSecond } = this.#options;
@@ -78,7 +82,7 @@ export class Schedule {
   event(number: number, workload: RecordedWorkload): Ping {
     const ts = Math.floor(this.dueMs(number));
     const nth = this.#probesBefore(number);
-    if (this.eventOfProbe(nth) === number) {
+    if (this.isProbe(number)) {
       const { probe, status } = this.probePing(nth);
       return { type: 'driver.location', driverId: probe.driverId, ...probe.place, ts, status };
     }

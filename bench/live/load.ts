@@ -189,9 +189,8 @@ class LoadRun {
     const { cover: all } = await loadRegion({ name: region, dir: regionsDir });
     const cover = all.filter((prefix) => prefix !== around);
     const perTick = Math.round((eventsPerSecond * TICK_MS) / 1_000);
-    const motionMs = (1_000 * drivers) / eventsPerSecond;
     const events = perTick * 10 * (seconds + 5);
-    const workload = new CanonicalWorkload({ drivers, events, seed, cover, motionMs });
+    const workload = new CanonicalWorkload({ drivers, events, seed, cover, eventsPerSecond });
     let tick = 0;
     let pings: Ping[] = [];
     for (const more of workload.ticks()) {

@@ -62,7 +62,6 @@ export interface FindOptions {
 /** Frames that were taken together: their live values are taken in, their rows and their progress are not. */
 interface RowsLater {
   readonly frames: readonly OutputFrame[];
-  readonly rows: number;
   /** Sequence of the last of them. */
   readonly lastSeq: number;
 }
@@ -78,10 +77,8 @@ export class RegionView {
   readonly #catchUpSeq: number;
   readonly #state: RegionState;
   readonly #listeners: ViewListeners;
-  /** Oldest first. */
+  /** Oldest first; the first one until all of it is taken in. */
   readonly #later: RowsLater[] = [];
-  #rowsWaiting = 0;
-  #framesWaiting = 0;
   /** Takes them in, as long as there are any. */
   #takingRows: Promise<void> | undefined;
   #readSeq = 0;
@@ -164,7 +161,7 @@ export class RegionView {
 
   /** Output messages in the stream that were not taken in yet. */
   get lagMessages(): number {
-    return this.#reader.pending + this.#framesWaiting;
+    return this.#reader.pending + this.#framesWaiting.length;
   }
 
   /** The row of the latest window that is final. */
@@ -280,12 +277,9 @@ export class RegionView {
           await this.#inSlices(block[2].length, (from, to) => {
             this.#takeShown(block, from, to);
           });
-      const rows = frames.reduce((sum, { blocks }) => sum + countOf(blocks), 0);
-      this.#later.push({ frames, rows, lastSeq: this.#reader.lastSeq });
-      this.#rowsWaiting += rows;
-      this.#framesWaiting += frames.length;
+      this.#later.push({ frames, lastSeq: this.#reader.lastSeq });
       this.#takingRows ??= this.#takeLater();
-      if (this.#closed || this.#rowsWaiting > ROWS_WAITING_MAX) await this.#takingRows;
+      if (this.#closed || rowCount(this.#framesWaiting) > ROWS_WAITING_MAX) await this.#takingRows;
       if (this.#closed) return;
     }
   }
@@ -295,7 +289,7 @@ export class RegionView {
     try {
       // Not before the caller knows that it goes on.
       await this.#spells.rest();
-      for (let next = this.#later.shift(); next !== undefined; next = this.#later.shift()) {
+      for (let next = this.#later[0]; next !== undefined; next = this.#later[0]) {
         for (const { blocks, progress } of next.frames) {
           for (const block of blocks)
             await this.#inSlices(block.count, (from, to) => {
@@ -304,8 +298,7 @@ export class RegionView {
           if (this.#closed) return;
           if (progress !== null) this.#tellCells(this.#state.advance(progress));
         }
-        this.#rowsWaiting -= next.rows;
-        this.#framesWaiting -= next.frames.length;
+        this.#later.shift();
         this.#hasRead(next.lastSeq);
       }
     } catch (error) {
@@ -314,6 +307,10 @@ export class RegionView {
     } finally {
       this.#takingRows = undefined;
     }
+  }
+
+  get #framesWaiting(): OutputFrame[] {
+    return this.#later.flatMap(({ frames }) => frames);
   }
 
   #hasRead(seq: number): void {
@@ -368,6 +365,6 @@ export class RegionView {
   }
 }
 
-function countOf(blocks: readonly RowBlock[]): number {
-  return blocks.reduce((sum, { count }) => sum + count, 0);
+function rowCount(frames: readonly OutputFrame[]): number {
+  return frames.flatMap(({ blocks }) => blocks).reduce((sum, { count }) => sum + count, 0);
 }

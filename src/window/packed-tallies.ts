@@ -8,7 +8,7 @@ import type { Tally } from './tally.js';
 
 /** Written by all: nothing that they do waits for anything. */
 const packer = new ByteWriter();
-const unpacked = new ByteWriter();
+const loose = new ByteWriter();
 
 export class PackedTallies {
   /** Room for more behind the last one. */
@@ -64,14 +64,14 @@ export class PackedTallies {
     const bounds = this.#bounds;
     writer.uint(this.length + more.length);
     for (let i = 1; i < bounds.length; i++) writer.uint(bounds[i]! - bounds[i - 1]!);
-    unpacked.clear();
+    loose.clear();
     for (const tally of more) {
       packTally(tally);
       writer.uint(packer.length);
-      unpacked.rawBy(packer);
+      loose.rawBy(packer);
     }
     if (this.length > 0) writer.raw(this.#bytes.subarray(bounds[0], this.#end));
-    writer.rawBy(unpacked);
+    writer.rawBy(loose);
   }
 
   /** Reads what was written. What the reader reads from may change then. */

@@ -64,7 +64,7 @@ describe('a workload of drivers that ping more often', () => {
       const seen = { cells: 0, statuses: 0 };
       for (const { driverId, cell, status } of pingsOf({
         ...{ drivers, events, seed: 7, cover: COVER },
-        motionMs: 60_000 / pingsAMinute,
+        eventsPerSecond: (drivers * pingsAMinute) / 60,
       })) {
         const before = last.get(driverId);
         if (before !== undefined && before.cell !== cell) seen.cells++;
