@@ -12,7 +12,8 @@ import type { EngineOptions } from './engine-options.js';
 import type { Opened } from './opened.js';
 
 export interface EngineFolder {
-  readonly path: string;
+  /** Undefined where nothing is kept: whoever only speaks to a server elsewhere. */
+  readonly path: string | undefined;
   /** Locked; undefined where neither a node nor what hosts nodes is here. */
   readonly locked: DataFolder | undefined;
   /** Of a node here. */
@@ -27,8 +28,10 @@ export async function openFolder(
   opened: Opened,
 ): Promise<EngineFolder> {
   const { node: hasNode, hosts = false, logger = silent } = options;
+  const keeps = hasNode || hosts;
+  if (!keeps && options.nats !== undefined) return { path: undefined, locked: undefined, store: undefined };
   const path = await folderFor(options, opened);
-  if (!hasNode && !hosts) return { path, locked: undefined, store: undefined };
+  if (!keeps) return { path, locked: undefined, store: undefined };
   const locked = await openDataFolder(path, newId);
   opened.add(() => locked.release());
   if (!hasNode) return { path, locked, store: undefined };

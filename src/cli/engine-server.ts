@@ -53,6 +53,11 @@ export async function startServer(
   return server;
 }
 
+/** The embedded server, as one elsewhere is given. */
+export function accessTo({ url, user, password }: SupervisedServer): NatsTarget {
+  return { url, user, password };
+}
+
 /** A connection that is spoken of in the log whenever it goes and comes. */
 export async function connectTo(
   target: NatsTarget,

@@ -8,6 +8,7 @@ import { marketActors } from '../../actors/index.js';
 import { Registry } from '../actor/registry.js';
 import { loadRegion, type RegionConfig } from '../ingest/region.js';
 import { ConnectionWatch } from '../log/nats/connection-watch.js';
+import type { NatsTarget } from '../log/nats/connect.js';
 import { journalMessages } from '../log/nats/journal-messages.js';
 import { NatsLog } from '../log/nats/nats-log.js';
 import { NatsRequests } from '../log/nats/nats-requests.js';
@@ -22,7 +23,7 @@ import type { Publishers } from '../serve/publishers.js';
 import { openFolder } from './engine-folder.js';
 import { openNode } from './engine-node.js';
 import type { EngineOptions } from './engine-options.js';
-import { connectTo, ensureRegion, nameOf, startServer } from './engine-server.js';
+import { accessTo, connectTo, ensureRegion, nameOf, startServer } from './engine-server.js';
 import { failureSignal, Opened } from './opened.js';
 import { CONFIG_FOLDER } from './package-root.js';
 
@@ -44,6 +45,8 @@ export interface Engine {
   readonly publishers: Publishers | undefined;
   /** The embedded server; undefined with one elsewhere. */
   readonly server: SupervisedServer | undefined;
+  /** How another thread or process of ours gets to the server: plain data. */
+  readonly target: NatsTarget;
   /** The region's other streams. */
   logOf(stream: string): NatsLog;
   nats(): { url: string; version: string; embedded: boolean; connected: boolean };
@@ -81,8 +84,8 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   const { failed, fail } = failureSignal();
   try {
     const { path, locked, store } = await openFolder(options, config, randomUUID, opened);
-    const server = options.nats === undefined ? await startServer(path, options, opened, fail) : undefined;
-    const target = options.nats ?? server!;
+    const server = options.nats === undefined ? await startServer(path!, options, opened, fail) : undefined;
+    const target = options.nats ?? accessTo(server!);
     const writer = randomUUID();
     const connected = await connectTo(target, config.name, options, opened);
     const { connection, jsm } = connected;
@@ -101,7 +104,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
         ? undefined
         : await openNode(options, { ...parts, store, nodeId }, opened, fail);
     return {
-      ...{ config, subjects, registry, model, log, logOf, requests, server, nodeId, failed },
+      ...{ config, subjects, registry, model, log, logOf, requests, server, target, nodeId, failed },
       node: own?.node,
       publishers: own?.publishers,
       instance: writer,

@@ -36,12 +36,7 @@ export interface HostedWorkers {
 /** Resolves when all of them run. */
 export async function hostWorkers(options: HostedWorkersOptions): Promise<HostedWorkers> {
   const { count, engine, start, logLevel, observer, logger } = options;
-  const { subjects, requests, config } = engine;
-  const nats = start.nats ?? {
-    url: engine.server!.url,
-    user: engine.server!.user,
-    password: engine.server!.password,
-  };
+  const { subjects, requests, config, target: nats } = engine;
   const workers = new Workers({
     clock: systemClock,
     logger,

@@ -19,6 +19,23 @@ export class Opened {
   }
 }
 
+interface Closable {
+  close(): Promise<unknown>;
+}
+
+/** Two things that are opened at the same time: both, or neither. Of two failures the first one's is told. */
+export async function openTogether<A extends Closable, B extends Closable | undefined>(
+  first: Promise<A>,
+  second: Promise<B>,
+): Promise<[A, B]> {
+  const settled = await Promise.allSettled([first, second]);
+  const [one, other] = settled;
+  if (one.status === 'fulfilled' && other.status === 'fulfilled') return [one.value, other.value];
+  for (const each of settled)
+    if (each.status === 'fulfilled') await each.value?.close().catch(() => undefined);
+  throw errorOf((one.status === 'rejected' ? one : (other as PromiseRejectedResult)).reason);
+}
+
 /** A promise that only ever rejects, and counts as handled. */
 export function failureSignal(): { failed: Promise<never>; fail: (error: unknown) => void } {
   let fail: (error: unknown) => void = () => undefined;

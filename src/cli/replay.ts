@@ -1,15 +1,12 @@
 /** `groundswell replay`: events from a file through the engine; the rows into a file. */
-import { createHash } from 'node:crypto';
-import { open } from 'node:fs/promises';
-import { basename } from 'node:path';
 import { Option, type Command } from 'commander';
-import { loadMapping } from '../ingest/mapping.js';
-import { openSource } from '../ingest/source.js';
+import type { NatsTarget } from '../log/nats/connect.js';
 import { natsTarget, speed, wholeNumber } from './command.js';
-import { openEngine } from './engine.js';
+import type { Engine } from './engine.js';
+import { failureSignal, openTogether } from './opened.js';
+import { ReplayThread } from './replay-thread.js';
+import type { ReplaySummary } from './replay-run.js';
 import { ProgressBar, colors, count, note, say, table } from './screen.js';
-import { runReplay, type ReplaySummary } from './replay-run.js';
-import { RowFile } from './row-file.js';
 import { stoppable } from './stopping.js';
 
 interface Options {
@@ -61,77 +58,64 @@ export function replayCommand(program: Command): void {
 }
 
 async function replay(file: string, options: Options): Promise<void> {
-  const mapping = options.mapping === undefined ? undefined : await loadMapping(options.mapping);
-  const source = await openSource(mapping === undefined ? { file } : { file, mapping });
-  const bar = new ProgressBar(options.json);
-  let rowFile: RowFile | undefined;
+  const { json, out } = options;
+  const bar = new ProgressBar(json);
   try {
-    const producerId = await nameOf(file, mapping?.name ?? 'identity');
-    rowFile = options.out === undefined ? undefined : await RowFile.create(options.out);
-    const nats = natsTarget(options.nats);
-    const isAlone = nats === undefined && options.data === undefined;
     const summary = await stoppable(
-      () =>
-        openEngine({
-          region: options.region,
-          configFile: options.config,
-          partitions: options.partitions ?? (isAlone ? ALONE_PARTITIONS : undefined),
-          dataDir: options.data,
-          nats,
-          node: nats === undefined,
-          live: false,
-          publishRows: options.publish,
-          onProgress: note,
-        }),
-      async (engine) => {
+      () => openReplay(file, options),
+      async ({ thread, nats, failed }) => {
         bar.start();
-        return runReplay({
-          engine,
-          feed: {
-            batches: source,
-            fraction: () =>
-              source.bytesTotal === undefined ? undefined : source.bytesRead / source.bytesTotal,
-          },
-          producerId,
-          speed: options.speed,
-          onRows: async (blocks, afterMs) => rowFile?.write(blocks, afterMs),
+        const replayed = thread.run(nats, {
           onProgress: (progress) => {
             bar.update(progress);
           },
-          onWait: (message) => {
-            note(`${message} The replay waits.`);
-          },
+          onNote: note,
         });
+        return Promise.race([replayed, failed]);
       },
     );
-    await rowFile?.finish();
     bar.stop();
-    if (options.json) say(JSON.stringify({ ...summary, out: options.out ?? null }));
-    else printSummary(file, summary, options.out);
-  } catch (error) {
+    if (json) say(JSON.stringify({ ...summary, out: out ?? null }));
+    else printSummary(file, summary, out);
+  } finally {
     bar.stop();
-    await rowFile?.discard();
-    await source.close();
-    throw error;
   }
 }
 
-/** Bytes at a file's beginning that name it. */
-const HEAD_BYTES = 64 * 1024;
+interface OpenReplay {
+  readonly thread: ReplayThread;
+  readonly nats: NatsTarget;
+  /** Rejects when the engine fails that was opened for it; never resolves. */
+  readonly failed: Promise<never>;
+  close(): Promise<void>;
+}
 
-/**
- * A name for this file read this way, from its beginning: a second run goes on under it, also when the file was cut off
- * and has been repaired since.
- */
-async function nameOf(file: string, mapping: string): Promise<string> {
-  const handle = await open(file);
-  try {
-    const { buffer, bytesRead } = await handle.read(Buffer.alloc(HEAD_BYTES), 0, HEAD_BYTES, 0);
-    const hash = createHash('sha256').update(mapping).update(buffer.subarray(0, bytesRead));
-    return `replay:${basename(file)}:${hash.digest('hex').slice(0, 16)}`;
-  } finally {
-    await handle.close();
-  }
+/** The replay, and a region for it unless it is elsewhere. */
+async function openReplay(file: string, options: Options): Promise<OpenReplay> {
+  const { region, mapping, out, speed, config: configFile, data: dataDir, publish: publishRows } = options;
+  const elsewhere = natsTarget(options.nats);
+  const isAlone = elsewhere === undefined && dataDir === undefined;
+  const partitions = options.partitions ?? (isAlone ? ALONE_PARTITIONS : undefined);
+  const common = { region, configFile, partitions };
+  const openOwn = async (): Promise<Engine> => {
+    const { openEngine } = await import('./engine.js');
+    const engine = { ...common, dataDir, publishRows, node: true, live: false, onProgress: note };
+    return openEngine(engine);
+  };
+  // The replay is closed first: it is a client of the engine.
+  const [thread, engine] = await openTogether(
+    ReplayThread.open({ ...common, file, mapping, out, speed }),
+    elsewhere === undefined ? openOwn() : Promise.resolve(undefined),
+  );
+  return {
+    thread,
+    nats: engine?.target ?? elsewhere!,
+    failed: engine?.failed ?? failureSignal().failed,
+    close: async () => {
+      await thread.close();
+      await engine?.close();
+    },
+  };
 }
 
 export function printSummary(what: string, summary: ReplaySummary, out: string | undefined): void {

@@ -1,0 +1,43 @@
+/** Hunts things that stay open because something else could not be opened. */
+import { describe, expect, it } from 'vitest';
+import { openTogether } from '../../../src/cli/opened.js';
+
+class Thing {
+  closes = 0;
+
+  close(): Promise<void> {
+    this.closes++;
+    return Promise.resolve();
+  }
+}
+
+describe('openTogether', () => {
+  it('gives both, open', async () => {
+    const [one, other] = [new Thing(), new Thing()];
+    expect(await openTogether(Promise.resolve(one), Promise.resolve(other))).toEqual([one, other]);
+    expect([one.closes, other.closes]).toEqual([0, 0]);
+  });
+
+  it('closes the one when the other could not be opened, once that is known', async () => {
+    const one = new Thing();
+    const failure = new Error('no room');
+    await expect(openTogether(Promise.resolve(one), Promise.reject(failure))).rejects.toBe(failure);
+    await expect(openTogether(Promise.reject(failure), Promise.resolve(one))).rejects.toBe(failure);
+    expect(one.closes).toBe(2);
+  });
+
+  it('tells the failure of the first when both fail, whichever came sooner', async () => {
+    const late = new Promise<Thing>((_, reject) => {
+      setImmediate(() => {
+        reject(new Error('the first'));
+      });
+    });
+    await expect(openTogether(late, Promise.reject(new Error('the second')))).rejects.toThrow('the first');
+  });
+
+  it('closes what there is when nothing of the other kind was wanted', async () => {
+    await expect(openTogether(Promise.reject(new Error('gone')), Promise.resolve(undefined))).rejects.toThrow(
+      'gone',
+    );
+  });
+});
