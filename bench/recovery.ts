@@ -8,14 +8,14 @@ import { join } from 'node:path';
 import { pack } from 'msgpackr';
 import { systemClock } from '../src/core/clock.js';
 import { partitionOf } from '../src/core/hash.js';
-import { actorId, type ActorId } from '../src/core/ids.js';
+import { actorId } from '../src/core/ids.js';
 import { connectNats } from '../src/log/nats/connect.js';
 import { NatsObjects } from '../src/log/nats/nats-objects.js';
 import { startEmbeddedServer } from '../src/log/nats/server/embedded.js';
 import { locateNatsServer } from '../src/log/nats/server/locate.js';
 import { Subjects } from '../src/log/subjects.js';
 import { makeBase, restoreBase } from '../src/node/base/base-maker.js';
-import type { ActorChange } from '../src/partition/changes.js';
+import { Changes, type ActorChange } from '../src/partition/changes.js';
 import { encodeControl, type BasePointer } from '../src/partition/journal.js';
 import { LmdbStore } from '../src/state/lmdb/lmdb-store.js';
 
@@ -111,15 +111,15 @@ async function fill(store: LmdbStore, { actors, bytesEach, partitions }: Recover
     handedTo: undefined,
     base: undefined,
   });
-  const byPartition = Array.from({ length: partitions }, () => new Map<ActorId, ActorChange>());
+  const byPartition = Array.from({ length: partitions }, () => [] as ActorChange[]);
   for (let i = 0; i < actors; i++) {
     const id = actorId('driver', `d-${i}`);
     const timers = i % 2 === 0 ? ['seal', 1_690_000_000_000 + i] : [];
     const bytes = pack([{ n: i, pings: 'x'.repeat(Math.max(0, bytesEach - 40)) }, timers, []]);
-    byPartition[partitionOf(id, partitions)]!.set(id, { id, bytes, timed: timers.length > 0 });
+    byPartition[partitionOf(id, partitions)]!.push({ id, bytes, timed: timers.length > 0 });
   }
   for (const [partition, changes] of byPartition.entries())
-    await store.write([{ partition, journalSeq: 1, control, changes }]);
+    await store.write([{ partition, journalSeq: 1, control, commits: [Changes.of(changes)] }]);
 }
 
 /** Everything is there, as it was. Gives the number of actors. */

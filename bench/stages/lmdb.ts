@@ -3,8 +3,6 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { open } from 'lmdb';
-import type { ActorId } from '../../src/core/ids.js';
-import type { ActorChange } from '../../src/partition/changes.js';
 import { LmdbStore } from '../../src/state/lmdb/lmdb-store.js';
 import type { SnapshotUpdate } from '../../src/state/store.js';
 import { emptyPartition, framesOf, pingsOfPartition, sample } from './sample.js';
@@ -27,10 +25,9 @@ export const lmdb: Stage = {
         partition.acceptEvents(encodeEventFrame(frame), i + 1, 0),
       );
       const { control, changes } = partition.takeCommit()!.entry;
-      const byId = new Map<ActorId, ActorChange>([...changes].map((change) => [change.id, change]));
-      return { partition: p, journalSeq: 1, control: encodeControl(control), changes: byId };
+      return { partition: p, journalSeq: 1, control: encodeControl(control), commits: [changes] };
     });
-    const actors = updates.reduce((sum, { changes }) => sum + changes.size, 0);
+    const actors = updates.reduce((sum, { commits: [changes] }) => sum + changes!.length, 0);
     const folder = await mkdtemp(join(tmpdir(), 'groundswell-bench-'));
     const store = await LmdbStore.open(join(folder, 'store'), { region: 'sf', partitions: PARTITIONS });
     const bare = open<Uint8Array, string>({
@@ -54,8 +51,8 @@ export const lmdb: Stage = {
           async run() {
             let put = 0;
             await bare.transaction(() => {
-              for (const { changes } of updates)
-                for (const [id, { bytes }] of changes) {
+              for (const { commits } of updates)
+                for (const { id, bytes } of commits[0]!) {
                   bare.putSync(id, bytes as Buffer);
                   put++;
                 }

@@ -2,15 +2,14 @@
  * The replay of a file in a thread of its own: reading and checking the events, sending them and taking the rows in go on
  * beside the engine, which has its own thread for itself. Owns the thread; what goes on in it is `file-replay.ts`.
  */
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { GroundswellError, messageOf } from '../core/errors.js';
+import { siblingThread } from '../core/sibling-thread.js';
 import type { NatsTarget } from '../log/nats/connect.js';
 import type { FileReplayOptions, ReplayListener } from './file-replay.js';
 import { failureSignal } from './opened.js';
 import type { ReplaySummary } from './replay-run.js';
 import type { FromReplayThread, ToReplayThread } from './replay-thread-messages.js';
-
-const PROGRAM = new URL('./replay-program.js', import.meta.url);
 
 export class ReplayThread {
   readonly #worker: Worker;
@@ -42,7 +41,7 @@ export class ReplayThread {
   private constructor(options: FileReplayOptions) {
     const { failed, fail } = failureSignal();
     this.#failed = failed;
-    this.#worker = new Worker(PROGRAM, { workerData: options });
+    this.#worker = siblingThread(import.meta.url, 'replay-program', options);
     this.#ended = new Promise((resolve) => {
       this.#worker.once('exit', resolve);
     });

@@ -9,7 +9,7 @@ import type { ActorId } from '../core/ids.js';
 import { Wakeup } from '../core/wakeup.js';
 import type { Log, LogReader } from '../log/log.js';
 import type { Subjects } from '../log/subjects.js';
-import type { ActorChange } from '../partition/changes.js';
+import { Changes, type ActorChange } from '../partition/changes.js';
 import {
   decodeControl,
   encodeControl,
@@ -232,10 +232,10 @@ export class Follower {
     if (this.#control === undefined || this.#journalSeq === this.#writtenSeq) return;
     const { partition, store } = this.#options;
     const journalSeq = this.#journalSeq;
-    const changes = this.#changes;
+    const commits = [Changes.of(this.#changes.values())];
     this.#changes = new Map();
     this.#bytes = 0;
-    await store.write([{ partition, journalSeq, control: encodeControl(this.#control), changes }]);
+    await store.write([{ partition, journalSeq, control: encodeControl(this.#control), commits }]);
     this.#writtenSeq = journalSeq;
   }
 

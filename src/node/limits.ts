@@ -20,8 +20,9 @@ export interface NodeLimits {
   readonly residentActorsMax: number;
   /** An actor that was not touched for so long is passivated, ms; longer than a minute, at whose end each cell is touched. */
   readonly idleMs: number;
+  /** Changed actors that may wait to be in the snapshots, each time they changed: some 100 bytes each. */
   readonly pendingSnapshotActorsMax: number;
-  /** At least so long between two rounds of snapshots, ms. */
+  /** At least so long between two rounds of snapshots, ms; longer where a round takes long. */
   readonly snapshotEveryMs: number;
   /**
    * Commits are so far apart at most, ms, while a node is behind on live input: what is gathered costs less. It is less, the less
@@ -53,7 +54,7 @@ export const DEFAULT_LIMITS: NodeLimits = {
   turnTimersMs: 30,
   residentActorsMax: 1_000_000,
   idleMs: 3 * 60_000,
-  pendingSnapshotActorsMax: 2_000_000,
+  pendingSnapshotActorsMax: 4_000_000,
   snapshotEveryMs: 5_000,
   commitEveryMs: 200,
   replayCommitEveryMs: 500,

@@ -3,11 +3,10 @@
  * commits gather, and an actor that changed often is written once. One partition after the other, so that whoever waits for
  * something else waits for a few ms. Bounded: `full` tells the node to wait (P8).
  */
-import type { ActorChange, Changes } from '../partition/changes.js';
-import type { ActorId } from '../core/ids.js';
+import type { Changes } from '../partition/changes.js';
 import { encodeControl, type Control } from '../partition/journal.js';
 import type { Clock } from '../core/clock.js';
-import { errorOf } from '../core/errors.js';
+import { errorOf, GroundswellError } from '../core/errors.js';
 import type { SnapshotStore } from '../state/store.js';
 import type { Committed } from './group-commit.js';
 import type { NodeObserver } from './status.js';
@@ -15,7 +14,7 @@ import type { NodeObserver } from './status.js';
 interface Pending {
   journalSeq: number;
   control: Control;
-  /** Of each commit, oldest first. */
+  /** Of each commit, one after the other, oldest first. */
   readonly commits: Changes[];
   /** Changes that were added, those of one actor counted each time. */
   added: number;
@@ -23,15 +22,18 @@ interface Pending {
 
 export interface SnapshotterOptions {
   readonly store: SnapshotStore;
-  /** Changed actors that may wait to be written, those being written included. */
+  /** Changed actors that may wait to be written, those being written included. With half of them a round begins. */
   readonly pendingActorsMax: number;
   readonly clock: Clock;
-  /** At least so long between two rounds, unless too much waits: an actor that changes often is written once. */
+  /** At least so long between two rounds, unless much waits: an actor that changes often is written once. */
   readonly pauseMs: number;
   readonly observer?: Pick<NodeObserver, 'snapshotWritten'>;
   /** Called when a partition is written, or could not be. */
   onProgress(): void;
 }
+
+/** A pause takes so many times what the round before it took: the less others have of disk and processor, the fewer rounds. */
+const PAUSE_PER_ROUND = 2;
 
 export class Snapshotter {
   readonly #options: SnapshotterOptions;
@@ -89,9 +91,13 @@ export class Snapshotter {
         pending = { journalSeq, control, commits: [], added: 0 };
         this.#pending.set(partition, pending);
       }
+      const { commits } = pending;
+      if (commits.length > 0 && control.commit !== pending.control.commit + 1)
+        throw notNext(partition, control);
       pending.journalSeq = journalSeq;
       pending.control = control;
-      if (changes.length > 0) pending.commits.push(changes);
+      changes.replace((ago) => commits[commits.length - ago]);
+      commits.push(changes);
       pending.added += changes.length;
       this.#pendingActors += changes.length;
     }
@@ -111,7 +117,8 @@ export class Snapshotter {
 
   #start(): void {
     if (this.#writing !== undefined || this.#pending.size === 0 || this.failure !== undefined) return;
-    if (this.#endPause !== undefined && !this.full && !this.#flushing) return;
+    const much = this.#pendingActors >= this.#options.pendingActorsMax / 2;
+    if (this.#endPause !== undefined && !much && !this.#flushing) return;
     const pending = this.#pending;
     const actors = this.#pendingActors;
     const startedMs = this.#options.clock.monotonic();
@@ -121,9 +128,9 @@ export class Snapshotter {
     this.#writing = this.#write(pending).then(
       () => {
         this.#writing = undefined;
-        const seconds = (this.#options.clock.monotonic() - startedMs) / 1000;
-        this.#options.observer?.snapshotWritten({ actors, seconds });
-        this.#pause();
+        const tookMs = this.#options.clock.monotonic() - startedMs;
+        this.#options.observer?.snapshotWritten({ actors, seconds: tookMs / 1000 });
+        this.#pause(tookMs);
         this.#start();
         this.#options.onProgress();
       },
@@ -137,35 +144,26 @@ export class Snapshotter {
 
   async #write(pending: ReadonlyMap<number, Pending>): Promise<void> {
     for (const [partition, { journalSeq, control, commits, added }] of pending) {
-      const changes = lastOf(commits);
-      await this.#options.store.write([{ partition, journalSeq, control: encodeControl(control), changes }]);
+      await this.#options.store.write([{ partition, journalSeq, control: encodeControl(control), commits }]);
       this.#writtenCommit.set(partition, control.commit);
       this.#writingActors -= added;
       this.#options.onProgress();
     }
   }
 
-  #pause(): void {
+  #pause(tookMs: number): void {
     const { clock, pauseMs } = this.#options;
     if (pauseMs === 0 || this.#endPause !== undefined || this.#flushing) return;
-    this.#endPause = clock.after(pauseMs, () => {
+    this.#endPause = clock.after(Math.max(pauseMs, PAUSE_PER_ROUND * tookMs), () => {
       this.#endPause = undefined;
       this.#start();
     });
   }
 }
 
-/** The last change of each actor; that it is timed as before it says only if all changes before it said so. */
-function lastOf(commits: readonly Changes[]): Map<ActorId, ActorChange> {
-  const last = new Map<ActorId, ActorChange>();
-  const retimed = new Set<ActorId>();
-  // From the newest backward: what another has taken the place of is only asked that.
-  for (const changes of commits.toReversed()) {
-    for (const [i, id] of changes.ids.entries()) {
-      if (!changes.isTimedAsBefore(i)) retimed.add(id);
-      if (!last.has(id)) last.set(id, changes.at(i));
-    }
-  }
-  for (const id of retimed) last.set(id, { ...last.get(id)!, timedAsBefore: false });
-  return last;
+function notNext(partition: number, { commit }: Control): GroundswellError {
+  return new GroundswellError(
+    'GS_INTERNAL',
+    `Commit ${commit} of partition ${partition} does not follow the one before it.`,
+  );
 }

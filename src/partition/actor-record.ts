@@ -28,6 +28,8 @@ export interface Resident {
   resident: boolean;
   /** Number of the last commit that changed it. */
   changedIn: number;
+  /** Its place among the changes of that commit; -1 where that is not known. */
+  changedAt: number;
   /** As of that commit recovery must look at it. */
   timed: boolean;
   /** Number of the last step that touched it. */
@@ -48,6 +50,7 @@ export function newResident(id: ActorId, type: RegisteredType): Resident {
     forgotten: false,
     resident: true,
     changedIn: 0,
+    changedAt: -1,
     timed: false,
     touchedIn: 0,
   };

@@ -174,9 +174,11 @@ export class ActorTable {
   committedChanges(commit: number, changes: Changes): void {
     const actors = this.#dirty;
     if (actors.length === 0) return;
-    for (const actor of actors) {
+    for (const [place, actor] of actors.entries()) {
       actor.dirty = false;
+      if (actor.changedAt >= 0) changes.follows(place, commit - actor.changedIn, actor.changedAt);
       actor.changedIn = commit;
+      actor.changedAt = place;
       actor.timed = isTimed(actor);
       if (!actor.forgotten) continue;
       this.#leave(actor);
@@ -199,8 +201,7 @@ export class ActorTable {
     this.#dirty = [];
     for (const { commit, changes } of this.#unsavedCommits) {
       if (!changedIn.has(commit)) continue;
-      for (const [i, id] of changes.ids.entries())
-        if (dropped.has(id)) this.#unsaved.set(id, { commit, bytes: changes.at(i).bytes });
+      for (const { id, bytes } of changes) if (dropped.has(id)) this.#unsaved.set(id, { commit, bytes });
     }
     return dropped;
   }

@@ -1,7 +1,7 @@
 /**
  * The changed actors of a commit, in one piece of memory, each as it stands in a journal frame: its id, what is known of it,
  * its record. Thousands change in every commit and wait for the snapshot, so one of them is no object: it is made when somebody
- * looks at it. Owns that layout.
+ * looks at it. Owns that layout, and which of the changes of several commits still stand.
  */
 import { ByteReader, ByteWriter } from '../core/bytes.js';
 import type { ActorId } from '../core/ids.js';
@@ -16,10 +16,12 @@ export interface ActorChange {
   readonly timedAsBefore?: boolean;
 }
 
-// What is known of a change: flags. The last is not written.
+// What is known of a change: flags. The last two are not written.
 const HAS_RECORD = 1;
 const TIMED = 2;
 const TIMED_AS_BEFORE = 4;
+/** A later one of its actor stands in its place. */
+const REPLACED = 8;
 
 /** The changes of a frame, up to its end. */
 export function* readChanges(reader: ByteReader): Generator<ActorChange> {
@@ -31,16 +33,67 @@ export function* readChanges(reader: ByteReader): Generator<ActorChange> {
   }
 }
 
+/** Changes as nothing but memory of their own: to be handed to another thread. */
+export interface PackedChanges {
+  /** As in a frame. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** What is known of each. */
+  readonly flags: Uint8Array<ArrayBuffer>;
+}
+
+/** The changes of commits, oldest first, less those that were replaced. */
+export function packChanges(commits: readonly Changes[]): PackedChanges {
+  let length = 0;
+  let count = 0;
+  const standing = commits.map((changes) => [changes, [...changes.standing()]] as const);
+  for (const [changes, runs] of standing) {
+    for (const [from, to] of runs) {
+      length += changes.sizeOf(from, to);
+      count += to - from;
+    }
+  }
+  const bytes = new Uint8Array(length);
+  const flags = new Uint8Array(count);
+  let at = 0;
+  let place = 0;
+  for (const [changes, runs] of standing) {
+    for (const [from, to] of runs) {
+      bytes.set(changes.bytesOf(from, to), at);
+      flags.set(changes.flagsOf(from, to), place);
+      at += changes.sizeOf(from, to);
+      place += to - from;
+    }
+  }
+  return { bytes, flags };
+}
+
+export function eachPacked({ bytes, flags }: PackedChanges, take: (change: ActorChange) => void): void {
+  const reader = new ByteReader(bytes);
+  for (let i = 0; i < flags.length; i++) take(changeAt(reader, flags[i]!));
+}
+
+/** The change that comes next in a frame, and what else is known of it. */
+function changeAt(reader: ByteReader, flags: number): ActorChange {
+  const id = reader.text() as ActorId;
+  reader.uint();
+  return {
+    id,
+    bytes: (flags & HAS_RECORD) === 0 ? undefined : reader.bytes(),
+    timed: (flags & TIMED) !== 0,
+    timedAsBefore: (flags & TIMED_AS_BEFORE) !== 0,
+  };
+}
+
 export class Changes implements Iterable<ActorChange> {
-  readonly ids: readonly ActorId[];
-  readonly #flags: readonly number[];
+  readonly #flags: Uint8Array;
   /** All of them, one after the other. */
   readonly #bytes: Uint8Array;
   /** Where each ends. */
-  readonly #ends: readonly number[];
+  readonly #ends: Uint32Array;
+  /** For each, how many commits before this one its actor had changed last, and which change of that commit it was; 0 where unknown. */
+  #before: Uint32Array | undefined;
 
-  constructor(ids: readonly ActorId[], flags: readonly number[], bytes: Uint8Array, ends: readonly number[]) {
-    this.ids = ids;
+  constructor(flags: Uint8Array, bytes: Uint8Array, ends: Uint32Array) {
     this.#flags = flags;
     this.#bytes = bytes;
     this.#ends = ends;
@@ -58,7 +111,7 @@ export class Changes implements Iterable<ActorChange> {
   }
 
   get length(): number {
-    return this.ids.length;
+    return this.#flags.length;
   }
 
   /** Bytes of the changes from one up to another, exclusive. */
@@ -72,29 +125,62 @@ export class Changes implements Iterable<ActorChange> {
     return this.#bytes.subarray(start, start + this.sizeOf(from, to));
   }
 
-  at(index: number): ActorChange {
-    const flags = this.#flags[index]!;
-    return {
-      id: this.ids[index]!,
-      bytes: (flags & HAS_RECORD) === 0 ? undefined : this.#recordOf(index),
-      timed: (flags & TIMED) !== 0,
-      timedAsBefore: this.isTimedAsBefore(index),
-    };
+  /** What is known of the changes from one up to another, exclusive. */
+  flagsOf(from: number, to: number): Uint8Array {
+    return this.#flags.subarray(from, to);
   }
 
-  isTimedAsBefore(index: number): boolean {
-    return (this.#flags[index]! & TIMED_AS_BEFORE) !== 0;
+  at(index: number): ActorChange {
+    const reader = new ByteReader(this.#bytes, this.#startOf(index), this.#ends[index]);
+    return changeAt(reader, this.#flags[index]!);
   }
 
   *[Symbol.iterator](): Iterator<ActorChange> {
     for (let i = 0; i < this.length; i++) yield this.at(i);
   }
 
-  #recordOf(index: number): Uint8Array {
-    const reader = new ByteReader(this.#bytes, this.#startOf(index), this.#ends[index]);
-    reader.skip(reader.uint());
-    reader.uint();
-    return reader.bytes();
+  /**
+   * Says when an actor had changed last before this.
+   * @param commitsAgo 1 for the commit before this one
+   * @param place among the changes of that commit
+   */
+  follows(index: number, commitsAgo: number, place: number): void {
+    this.#before ??= new Uint32Array(2 * this.length);
+    this.#before[2 * index] = commitsAgo;
+    this.#before[2 * index + 1] = place;
+  }
+
+  /**
+   * These stand in the place of what their actors were before.
+   * @param ago gives the changes of a commit before this one, as long as they are kept
+   */
+  replace(ago: (commits: number) => Changes | undefined): void {
+    const before = this.#before;
+    if (before === undefined) return;
+    for (let i = 0; i < this.length; i++) {
+      const commits = before[2 * i]!;
+      const earlier = commits === 0 ? undefined : ago(commits);
+      if (earlier === undefined) continue;
+      const place = before[2 * i + 1]!;
+      // Whether its timers are as before is asked of what was before both.
+      if ((earlier.#flags[place]! & TIMED_AS_BEFORE) === 0) this.#flags[i]! &= ~TIMED_AS_BEFORE;
+      earlier.#flags[place]! |= REPLACED;
+    }
+  }
+
+  /** Those that were not replaced: from one up to another, exclusive, and so on. */
+  *standing(): Generator<readonly [from: number, to: number]> {
+    const flags = this.#flags;
+    for (let from = 0; from < flags.length;) {
+      if ((flags[from]! & REPLACED) !== 0) {
+        from++;
+        continue;
+      }
+      let to = from + 1;
+      while (to < flags.length && (flags[to]! & REPLACED) === 0) to++;
+      yield [from, to];
+      from = to;
+    }
   }
 
   #startOf(index: number): number {
@@ -102,27 +188,29 @@ export class Changes implements Iterable<ActorChange> {
   }
 }
 
-/** Gathers the changes of one commit, and is used again for the next. */
+/** Changes that there is room for at first. */
+const FIRST_CHANGES = 1_024;
+
+/** Gathers the changes of one commit, and is used again for the next, in the same memory. */
 export class ChangesWriter {
   readonly #writer = new ByteWriter();
-  #ids: ActorId[] = [];
-  #flags: number[] = [];
-  #ends: number[] = [];
+  #flags = new Uint8Array(FIRST_CHANGES);
+  #ends = new Uint32Array(FIRST_CHANGES);
+  #count = 0;
 
   /** @param record all that its writer holds */
   add(id: ActorId, record: ByteWriter, known: { timed: boolean; timedAsBefore: boolean }): void {
     this.#begin(id, HAS_RECORD | (known.timed ? TIMED : 0) | (known.timedAsBefore ? TIMED_AS_BEFORE : 0));
-    this.#writer.writtenBy(record);
-    this.#ends.push(this.#writer.length);
+    this.#end(this.#writer.writtenBy(record));
   }
 
   addForgotten(id: ActorId, timedAsBefore: boolean): void {
-    this.#begin(id, timedAsBefore ? TIMED_AS_BEFORE : 0);
-    this.#ends.push(this.#writer.length);
+    this.#end(this.#begin(id, timedAsBefore ? TIMED_AS_BEFORE : 0));
   }
 
   take(): Changes {
-    const changes = new Changes(this.#ids, this.#flags, this.#writer.take(), this.#ends);
+    const bytes = this.#writer.written.slice();
+    const changes = new Changes(this.#flags.slice(0, this.#count), bytes, this.#ends.slice(0, this.#count));
     this.clear();
     return changes;
   }
@@ -130,14 +218,24 @@ export class ChangesWriter {
   /** Forgets what was added and not taken. */
   clear(): void {
     this.#writer.clear();
-    this.#ids = [];
-    this.#flags = [];
-    this.#ends = [];
+    this.#count = 0;
   }
 
-  #begin(id: ActorId, flags: number): void {
-    this.#ids.push(id);
-    this.#flags.push(flags);
-    this.#writer.text(id).uint(flags & ~TIMED_AS_BEFORE);
+  #begin(id: ActorId, flags: number): ByteWriter {
+    if (this.#count === this.#flags.length) this.#grow();
+    this.#flags[this.#count] = flags;
+    return this.#writer.text(id).uint(flags & ~TIMED_AS_BEFORE);
+  }
+
+  #end({ length }: ByteWriter): void {
+    this.#ends[this.#count++] = length;
+  }
+
+  #grow(): void {
+    const [flags, ends] = [this.#flags, this.#ends];
+    this.#flags = new Uint8Array(2 * flags.length);
+    this.#ends = new Uint32Array(2 * ends.length);
+    this.#flags.set(flags);
+    this.#ends.set(ends);
   }
 }

@@ -125,7 +125,7 @@ export function encodeJournalEntry({ control, changes }: EntryToWrite, frameByte
     if (cost + controlBytes + HEAD_BYTES_MAX > frameBytesMax) {
       throw new GroundswellError(
         'GS_FRAME_TOO_LARGE',
-        `The state of actor ${changes.ids[i]} takes ${cost} bytes: more than fits one message of ${frameBytesMax} bytes.`,
+        `The state of actor ${changes.at(i).id} takes ${cost} bytes: more than fits one message of ${frameBytesMax} bytes.`,
       );
     }
     if (size + cost > frameBytesMax) {

@@ -3,7 +3,7 @@
  * journal and never leads it (P5). `lmdb/` is the real one; `memory/` is for unit and simulation tests.
  */
 import type { ActorSource } from '../partition/actor-table.js';
-import type { ActorChange } from '../partition/changes.js';
+import type { Changes } from '../partition/changes.js';
 import type { ActorId } from '../core/ids.js';
 
 /** What a data folder was made for. */
@@ -24,8 +24,8 @@ export interface SnapshotPosition {
 
 export interface SnapshotUpdate extends SnapshotPosition {
   readonly partition: number;
-  /** Changed actors; for an actor that changed more than once, the last one stands. */
-  readonly changes: ReadonlyMap<ActorId, ActorChange>;
+  /** Of commits, oldest first: of an actor that changed more than once, the last change stands. */
+  readonly commits: readonly Changes[];
 }
 
 /** One actor as it is stored. */

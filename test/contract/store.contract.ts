@@ -3,7 +3,7 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { actorId, type ActorId } from '../../src/core/ids.js';
-import type { ActorChange } from '../../src/partition/changes.js';
+import { Changes, type ActorChange } from '../../src/partition/changes.js';
 import type { SnapshotExport, SnapshotRecord, SnapshotStore, SnapshotUpdate } from '../../src/state/store.js';
 
 export const PARTITIONS = 4;
@@ -22,7 +22,8 @@ export const update = (partition: number, journalSeq: number, ...changes: ActorC
   partition,
   journalSeq,
   control: bytes(`control ${journalSeq}`),
-  changes: new Map(changes.map((each) => [each.id, each])),
+  // A commit changes an actor once.
+  commits: [Changes.of(new Map(changes.map((each) => [each.id, each])).values())],
 });
 
 export async function* bitesOf(

@@ -150,7 +150,7 @@ class ForgetfulStore extends PassingStore {
 /** P5: the position is written first, the states behind it. */
 class LeadingStore extends PassingStore {
   override async write(updates: readonly SnapshotUpdate[]): Promise<void> {
-    await this.inner.write(updates.map((update) => ({ ...update, changes: new Map() })));
+    await this.inner.write(updates.map((update) => ({ ...update, commits: [] })));
     await this.inner.write(updates);
   }
 }

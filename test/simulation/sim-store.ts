@@ -91,7 +91,7 @@ export class SimStore implements SnapshotStore {
     const copy = updates.map((update) => ({
       ...update,
       control: new Uint8Array(update.control),
-      changes: new Map(update.changes),
+      commits: [...update.commits],
     }));
     const step = this.#options.dies?.();
     const die = (): void => {

@@ -100,6 +100,8 @@ const MACHINE = [
   // Checks UTF-8: bytes in, an answer out.
   'src/ingest/lines.ts',
   'src/core/config-file.ts',
+  // Starts a file that lies beside another.
+  'src/core/sibling-thread.ts',
   'src/model/load.ts',
   'src/log/nats/',
   'src/state/lmdb/',

@@ -6,7 +6,7 @@ import type { Log } from '../../log/log.js';
 import type { ObjectStore } from '../../log/objects.js';
 import { readRange } from '../../log/read-range.js';
 import type { Subjects } from '../../log/subjects.js';
-import type { ActorChange } from '../../partition/changes.js';
+import { Changes, type ActorChange } from '../../partition/changes.js';
 import {
   decodeControl,
   encodeControl,
@@ -67,7 +67,7 @@ export async function fillStateAt(
   let reached: { journalSeq: number; control: Uint8Array } | undefined;
   const flush = async (): Promise<void> => {
     if (reached === undefined) return;
-    await store.write([{ partition, ...reached, changes }]);
+    await store.write([{ partition, ...reached, commits: [Changes.of(changes.values())] }]);
     changes = new Map();
     bytes = 0;
   };

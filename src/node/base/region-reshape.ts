@@ -6,7 +6,7 @@ import type { Clock } from '../../core/clock.js';
 import { partitionOf } from '../../core/hash.js';
 import { actorId, actorKey, actorType, type ActorId } from '../../core/ids.js';
 import type { ObjectStore } from '../../log/objects.js';
-import type { ActorChange } from '../../partition/changes.js';
+import { Changes, type ActorChange } from '../../partition/changes.js';
 import { decodeControl, encodeControl, type Control } from '../../partition/journal.js';
 import type { ProducerState } from '../../partition/watermark.js';
 import type { SnapshotStore } from '../../state/store.js';
@@ -114,22 +114,24 @@ async function moveRecords(controls: readonly Control[], options: ReshapeOptions
   const encoded = controls.map(encodeControl);
   for (let partition = 0; partition < partitions; partition++) {
     await scratch.clear(partition);
-    await scratch.write([{ partition, journalSeq: 0, control: encoded[partition]!, changes: new Map() }]);
+    await scratch.write([{ partition, journalSeq: 0, control: encoded[partition]!, commits: [] }]);
   }
   for (const part of snapshot.parts) {
     if (part.commit === 0) continue;
     const { records } = await openRecords(snapshot, part, objects);
     for await (const group of records) {
-      const byPartition = new Map<number, Map<ActorId, ActorChange>>();
+      const byPartition = new Map<number, ActorChange[]>();
       for (const [oldId, bytes, timed] of group) {
         const id = renamed(oldId, options);
         const partition = partitionOf(id, partitions);
-        const changes = byPartition.get(partition) ?? new Map<ActorId, ActorChange>();
-        byPartition.set(partition, changes.set(id, { id, bytes, timed }));
+        const changes = byPartition.get(partition) ?? [];
+        byPartition.set(partition, changes);
+        changes.push({ id, bytes, timed });
       }
       await scratch.write(
         [...byPartition].map(([partition, changes]) => {
-          return { partition, journalSeq: 0, control: encoded[partition]!, changes };
+          const commits = [Changes.of(changes)];
+          return { partition, journalSeq: 0, control: encoded[partition]!, commits };
         }),
       );
     }

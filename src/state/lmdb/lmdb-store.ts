@@ -1,13 +1,15 @@
 /**
  * Snapshots in LMDB: one environment per node, two databases per partition (records, and the ids that have timers).
- * One environment, because then there is one file to look after, and one thread that writes. Every value has a
- * checksum (`sealed.ts`), and all of them are looked at when the store is opened.
+ * One environment, because then there is one file to look after, and one that writes at a time: what changes with every commit
+ * a thread of its own (`write-thread.ts`), what is rare this one. Every value has a checksum (`sealed.ts`), and all of them are
+ * looked at when the store is opened.
  */
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import { open, type Database, type RootDatabase } from 'lmdb';
+import type { Database, RootDatabase } from 'lmdb';
 import { GroundswellError } from '../../core/errors.js';
 import { partitionToken, type ActorId } from '../../core/ids.js';
+import { packChanges } from '../../partition/changes.js';
 import type { ActorSource } from '../../partition/actor-table.js';
 import type {
   SnapshotExport,
@@ -18,15 +20,12 @@ import type {
   StoreIdentity,
 } from '../store.js';
 import { inspectFile } from './damage.js';
+import { openDatabases, openRoot, type Databases } from './databases.js';
 import { claimFolder } from './folder-claim.js';
 import { seal, unseal } from './sealed.js';
 import { writeFailure } from './write-failure.js';
-
-interface Databases {
-  readonly actors: Database<Uint8Array, string>;
-  /** Keys alone matter; the values are their checksums. */
-  readonly timed: Database<Uint8Array, string>;
-}
+import type { PackedUpdate } from './write-messages.js';
+import { WriteThread } from './write-thread.js';
 
 /** Records of one bite of an export, and of one transaction of an import: a few ms each. */
 const BITE_RECORDS = 500;
@@ -37,9 +36,10 @@ const NOTHING = new Uint8Array();
 
 export class LmdbStore implements SnapshotStore {
   readonly #root: RootDatabase;
-  readonly #positions: Database<Uint8Array, string>;
-  readonly #partitions: Databases[];
+  readonly #positions: Databases['positions'];
+  readonly #partitions: Databases['partitions'];
   readonly #file: string;
+  readonly #writer: WriteThread;
   #broken = false;
 
   /**
@@ -55,7 +55,7 @@ export class LmdbStore implements SnapshotStore {
     }
     let root: RootDatabase;
     try {
-      root = open({ path: folder, maxDbs: 2 * partitions + 4, compression: false, noMemInit: true });
+      root = openRoot(folder, partitions);
     } catch (error) {
       throw new GroundswellError('GS_DATA_CORRUPT', `The snapshots in ${folder} cannot be opened.`, {
         cause: error,
@@ -70,7 +70,7 @@ export class LmdbStore implements SnapshotStore {
           `The snapshots in ${folder} are damaged: a database has lost its name.`,
         );
       }
-      const store = new LmdbStore(root, partitions, file);
+      const store = new LmdbStore(root, partitions, folder, file);
       await store.#prepare(isNew, new Set(doubtful));
       return store;
     } catch (error) {
@@ -79,14 +79,13 @@ export class LmdbStore implements SnapshotStore {
     }
   }
 
-  private constructor(root: RootDatabase, partitions: number, file: string) {
+  private constructor(root: RootDatabase, partitions: number, folder: string, file: string) {
     this.#root = root;
     this.#file = file;
-    this.#positions = root.openDB<Uint8Array, string>({ name: 'positions', encoding: 'binary' });
-    this.#partitions = Array.from({ length: partitions }, (_, p) => ({
-      actors: root.openDB<Uint8Array, string>({ name: `actors-${partitionToken(p)}`, encoding: 'binary' }),
-      timed: root.openDB<Uint8Array, string>({ name: `timed-${partitionToken(p)}`, encoding: 'binary' }),
-    }));
+    const databases = openDatabases(root, partitions);
+    this.#positions = databases.positions;
+    this.#partitions = databases.partitions;
+    this.#writer = new WriteThread({ folder, partitions });
   }
 
   source(partition: number): ActorSource {
@@ -165,31 +164,26 @@ export class LmdbStore implements SnapshotStore {
   }
 
   async clear(partition: number): Promise<void> {
+    await this.#writer.idle();
     await this.#transaction(() => {
       this.#clearNow(partition);
     });
   }
 
-  /**
-   * Only tells the library's own thread what to write. Puts of one turn of the event loop are one transaction; and were they
-   * not, a position would still come after all that it stands for.
-   * @throws GroundswellError GS_DATA_WRITE when the disk takes no more; the store can only be closed then
-   */
+  /** @throws GroundswellError GS_DATA_WRITE when the disk takes no more; the store can only be closed then */
   async write(updates: readonly SnapshotUpdate[]): Promise<void> {
-    // One for all puts, or a few: each of them rejects when the transaction fails.
-    const written = new Set<Promise<boolean>>();
-    for (const { partition, changes, ...position } of updates) {
-      const { actors, timed } = this.#partitions[partition]!;
-      for (const [id, change] of changes) {
-        const { bytes } = change;
-        written.add(bytes === undefined ? actors.remove(id) : actors.put(id, seal(id, bytes)));
-        if (change.timedAsBefore === true) continue;
-        written.add(change.timed ? timed.put(id, seal(id, NOTHING)) : timed.remove(id));
-      }
-      const { key, value } = storedPosition(partition, position);
-      written.add(this.#positions.put(key, value));
+    const packed = updates.map(({ partition, commits, ...position }): PackedUpdate => ({
+      partition,
+      position: storedPosition(partition, position),
+      changes: packChanges(commits),
+    }));
+    try {
+      await this.#writer.write(packed);
+    } catch (error) {
+      throw await writeFailure(this.#file, error);
     }
-    await this.#orBroken(() => Promise.all(written));
+    // What this thread reads from now on is as of now.
+    this.#root.resetReadTxn();
   }
 
   sizeBytes(): number {
@@ -197,6 +191,7 @@ export class LmdbStore implements SnapshotStore {
   }
 
   async close(): Promise<void> {
+    await this.#writer.close();
     // After a commit that failed the library would try to commit again, and fail where nobody can catch it. What is not in
     // the snapshots is in the journal (P5).
     if (!this.#broken) await this.#root.close();
@@ -275,7 +270,8 @@ function storedPosition(
   const value = Buffer.alloc(8 + control.byteLength);
   value.writeDoubleLE(journalSeq, 0);
   value.set(control, 8);
-  return { key, value: seal(key, value) };
+  // In memory of its own: a thread is given a copy of all that a value lies in.
+  return { key, value: seal(key, value).slice() };
 }
 
 function namesOf(partitions: number): Set<string> {

@@ -1,5 +1,6 @@
 /** Snapshots in memory: for unit and simulation tests. Passes the same suite as the LMDB one. */
 import type { ActorId } from '../../core/ids.js';
+import { eachPacked, packChanges } from '../../partition/changes.js';
 import type { ActorSource } from '../../partition/actor-table.js';
 import type {
   SnapshotExport,
@@ -34,15 +35,15 @@ export class MemoryStore implements SnapshotStore {
   }
 
   write(updates: readonly SnapshotUpdate[]): Promise<void> {
-    for (const { partition, journalSeq, control, changes } of updates) {
+    for (const { partition, journalSeq, control, commits } of updates) {
       const data = this.#partition(partition);
-      for (const [id, { bytes, timed, timedAsBefore }] of changes) {
+      eachPacked(packChanges(commits), ({ id, bytes, timed, timedAsBefore }) => {
         if (bytes === undefined) data.actors.delete(id);
         else data.actors.set(id, new Uint8Array(bytes));
-        if (timedAsBefore === true) continue;
+        if (timedAsBefore === true) return;
         if (timed) data.timed.add(id);
         else data.timed.delete(id);
-      }
+      });
       data.position = { journalSeq, control: new Uint8Array(control) };
     }
     return Promise.resolve();

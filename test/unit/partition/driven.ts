@@ -77,7 +77,7 @@ export class Driven {
       partition: commit.partition,
       journalSeq: commit.number,
       control: encodeControl(control),
-      changes: new Map([...changes].map((change) => [change.id, change])),
+      commits: [changes],
     });
     await this.#save(this.#unsaved.length - this.#lag);
     return commit;

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { defineActor, type ActorContext, type Behaviour } from '../../../src/actor/behaviour.js';
 import { VirtualClock } from '../../../src/core/clock.js';
 import { underOneWatch } from '../../../src/node/turn-watch.js';
+import { Changes } from '../../../src/partition/changes.js';
 import { HandlerTimeout, type HandlerGuard } from '../../../src/partition/handler-guard.js';
 import { Driven, MINUTE } from './driven.js';
 import {
@@ -336,7 +337,7 @@ describe('Poison: what becomes of a call that failed', () => {
         partition: 0,
         journalSeq: 1,
         control: new Uint8Array(),
-        changes: new Map([['one/a', roomy.commits[0]!.entry.changes.at(0)]]) as never,
+        commits: [Changes.of([roomy.commits[0]!.entry.changes.at(0)])],
       },
     ]);
     await driven.step([go('a', { big: 1_100 })], 20);

@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { VirtualClock } from '../../../src/core/clock.js';
 import { actorId } from '../../../src/core/ids.js';
 import { inspectFile } from '../../../src/state/lmdb/damage.js';
+import { Changes } from '../../../src/partition/changes.js';
 import { LmdbStore } from '../../../src/state/lmdb/lmdb-store.js';
 import { openSnapshots } from '../../../src/state/lmdb/open-snapshots.js';
 import { until } from '../../support/until.js';
@@ -19,13 +20,13 @@ beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'groundswell-test-'));
   file = join(folder, 'data.mdb');
   const store = await LmdbStore.open(folder, identity);
-  const changes = new Map(
-    Array.from({ length: 2_000 }, (_, i) => {
-      const id = actorId('driver', `d-${i}`);
-      return [id, { id, bytes: new Uint8Array(100), timed: false }];
-    }),
-  );
-  await store.write([{ partition: 0, journalSeq: 1, control: new Uint8Array(1), changes }]);
+  const changes = Array.from({ length: 2_000 }, (_, i) => {
+    const id = actorId('driver', `d-${i}`);
+    return { id, bytes: new Uint8Array(100), timed: false };
+  });
+  await store.write([
+    { partition: 0, journalSeq: 1, control: new Uint8Array(1), commits: [Changes.of(changes)] },
+  ]);
   await store.close();
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
@@ -106,13 +107,13 @@ describe('a flipped bit', () => {
   it('P5 is named or without effect, wherever it is: never a crash, never a state that was not written', async () => {
     const store = await LmdbStore.open(folder, identity);
     // Records of several pages, a free list, and branches.
-    const changes = new Map(
-      Array.from({ length: 900 }, (_, i) => {
-        const id = actorId('cell', `c-${i}`);
-        return [id, { id, bytes: new Uint8Array(i % 100 === 0 ? 9_000 : 120).fill(i), timed: i % 5 === 0 }];
-      }),
-    );
-    await store.write([{ partition: 0, journalSeq: 2, control: new Uint8Array(300), changes }]);
+    const changes = Array.from({ length: 900 }, (_, i) => {
+      const id = actorId('cell', `c-${i}`);
+      return { id, bytes: new Uint8Array(i % 100 === 0 ? 9_000 : 120).fill(i), timed: i % 5 === 0 };
+    });
+    await store.write([
+      { partition: 0, journalSeq: 2, control: new Uint8Array(300), commits: [Changes.of(changes)] },
+    ]);
     await store.close();
     const whole = await readFile(file);
     const truth = await contentOf(folder);
@@ -171,15 +172,15 @@ describe('sound files', () => {
     const store = await LmdbStore.open(folder, identity);
     const throwDice = dice(3);
     for (let round = 0; round < 40; round++) {
-      const changes = new Map(
-        Array.from({ length: 300 }, () => {
-          const id = actorId('driver', `d-${throwDice(3_000)}`);
-          const length = throwDice(50) === 0 ? 20_000 : 50 + throwDice(400);
-          const bytes = throwDice(3) === 0 ? undefined : new Uint8Array(length);
-          return [id, { id, bytes, timed: bytes !== undefined && throwDice(4) === 0 }];
-        }),
-      );
-      await store.write([{ partition: 0, journalSeq: round + 2, control: new Uint8Array(50), changes }]);
+      const changes = Array.from({ length: 300 }, () => {
+        const id = actorId('driver', `d-${throwDice(3_000)}`);
+        const length = throwDice(50) === 0 ? 20_000 : 50 + throwDice(400);
+        const bytes = throwDice(3) === 0 ? undefined : new Uint8Array(length);
+        return { id, bytes, timed: bytes !== undefined && throwDice(4) === 0 };
+      });
+      await store.write([
+        { partition: 0, journalSeq: round + 2, control: new Uint8Array(50), commits: [Changes.of(changes)] },
+      ]);
       if (round === 25) await store.clear(0);
       expect(inspectFile(file).damage).toBeUndefined();
     }
@@ -193,13 +194,13 @@ describe('keys that LMDB writes otherwise than as their text', () => {
 
   it('are not taken for damaged ones, and a changed one is found all the same', async () => {
     const store = await LmdbStore.open(folder, identity);
-    const changes = new Map(
-      odd.map((key) => {
-        const id = actorId('cell', key);
-        return [id, { id, bytes: new Uint8Array(9).fill(3), timed: true }];
-      }),
-    );
-    await store.write([{ partition: 0, journalSeq: 2, control: new Uint8Array(9), changes }]);
+    const changes = odd.map((key) => {
+      const id = actorId('cell', key);
+      return { id, bytes: new Uint8Array(9).fill(3), timed: true };
+    });
+    await store.write([
+      { partition: 0, journalSeq: 2, control: new Uint8Array(9), commits: [Changes.of(changes)] },
+    ]);
     await store.close();
     const again = await LmdbStore.open(folder, identity);
     for (const key of odd) expect(again.source(0).get(actorId('cell', key)), key).toHaveLength(9);
@@ -247,7 +248,7 @@ describe('openSnapshots', () => {
       onLost: (why) => lost.push(why),
     });
     expect(store.position(0)).toBeUndefined();
-    await store.write([{ partition: 0, journalSeq: 1, control: new Uint8Array(1), changes: new Map() }]);
+    await store.write([{ partition: 0, journalSeq: 1, control: new Uint8Array(1), commits: [] }]);
     await store.close();
   };
   const damageIt = async (): Promise<void> => {

@@ -11,20 +11,20 @@ const FILE_BLOCKS = 8_192;
 
 /** Writes ever more actors until that fails, then looks what is there, in this process and in the folder opened again. */
 const FILL = `
-  const { LmdbStore } = await import(process.argv[1]);
+  const { LmdbStore } = await import(process.argv[1] + '/state/lmdb/lmdb-store.ts');
+  const { Changes } = await import(process.argv[1] + '/partition/changes.ts');
   const unhandled = [];
   process.on('unhandledRejection', (error) => unhandled.push(String(error)));
   const identity = { region: 'sf', partitions: 4 };
   let store = await LmdbStore.open(process.argv[2], identity);
-  const changesOf = (round) => new Map(Array.from({ length: 5_000 }, (_, i) => {
-    const id = 'driver/' + round + '-' + i;
-    return [id, { id, bytes: new Uint8Array(80).fill(round), timed: i % 2 === 0 }];
-  }));
+  const commitsOf = (round) => [Changes.of(Array.from({ length: 5_000 }, (_, i) => {
+    return { id: 'driver/' + round + '-' + i, bytes: new Uint8Array(80).fill(round), timed: i % 2 === 0 };
+  }))];
   let written = 0;
   let code;
   while (code === undefined && written < 100) {
     const updates = [0, 1, 2, 3].map((partition) =>
-      ({ partition, journalSeq: written + 1, control: new Uint8Array(100), changes: changesOf(written) }));
+      ({ partition, journalSeq: written + 1, control: new Uint8Array(100), commits: commitsOf(written) }));
     await store.write(updates).then(() => written++, (error) => (code = error.code));
   }
   const look = () => [0, 1, 2, 3].map((p) => [store.position(p)?.journalSeq, [...store.timed(p)].length]);
@@ -50,7 +50,7 @@ describe('snapshots on a disk that is full', () => {
     // Writing beyond the limit is an error then, not the end of the process.
     const limited = `trap '' XFSZ; ulimit -f ${FILE_BLOCKS}; exec "$0" "$@"`;
     const node = [process.execPath, '--import', 'tsx', '--input-type=module', '-e', FILL];
-    const args = [join(ROOT, 'src/state/lmdb/lmdb-store.ts'), join(folder, 'snapshots')];
+    const args = [join(ROOT, 'src'), join(folder, 'snapshots')];
     const { stdout, stderr } = spawnSync('bash', ['-c', limited, ...node, ...args], {
       cwd: ROOT,
       encoding: 'utf8',

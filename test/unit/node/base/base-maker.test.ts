@@ -73,7 +73,7 @@ class World {
         partition: 0,
         journalSeq: this.journalSeq,
         control: encodeControl(this.control),
-        changes: new Map([[id, change]]),
+        commits: [Changes.of([change])],
       },
     ]);
   }
@@ -114,8 +114,8 @@ describe('a base', () => {
     expect(pointer).toMatchObject({ name: '000/3-1-aaaa', journalSeq: 3 });
     const store = new MemoryStore();
     const id = actorId('cell', 'stale');
-    const changes = new Map([[id, { id, bytes: new Uint8Array(1), timed: true }]]);
-    await store.write([{ partition: 0, journalSeq: 1, control: new Uint8Array(1), changes }]);
+    const commits = [Changes.of([{ id, bytes: new Uint8Array(1), timed: true }])];
+    await store.write([{ partition: 0, journalSeq: 1, control: new Uint8Array(1), commits }]);
     await restoreBase(pointer, 0, store, world.objects);
     expect([actorsIn(store), store.position(0)!.journalSeq, [...store.timed(0)].length]).toEqual([3, 3, 0]);
   });
