@@ -96,6 +96,7 @@ export async function openStack(market: Market, clock: Clock = systemClock): Pro
 
     const newNode = async (): Promise<Node> => {
       const store = await LmdbStore.open(join(folder, 'snapshots'), { region: config.name, partitions });
+      store.expectWrites();
       opened.push(() => store.close());
       const node = new Node({ ...nodeOptionsOf(market, writer), log, store, subjects, clock });
       const target = sideTarget(logOf(subjects.sideStream), subjects);

@@ -60,6 +60,7 @@ async function start({ market: marketOptions, target, folder, id, limits }: Work
   const logOf = (stream: string): NatsLog => new NatsLog(connection, jsm, { stream, writer });
   const log = logOf(subjects.engineStream);
   const store = await LmdbStore.open(folder, { region: market.config.name, partitions });
+  store.expectWrites();
   await ensureLeases(jsm, subjects);
   const publishers = new Publishers({
     source: log,

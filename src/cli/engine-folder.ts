@@ -44,6 +44,7 @@ export async function openFolder(
     },
   });
   opened.add(() => store.close());
+  store.expectWrites();
   return { path, locked, store };
 }
 

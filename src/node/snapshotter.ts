@@ -96,7 +96,7 @@ export class Snapshotter {
         throw notNext(partition, control);
       pending.journalSeq = journalSeq;
       pending.control = control;
-      changes.replace((ago) => commits[commits.length - ago]);
+      changes.replaceIn(commits);
       commits.push(changes);
       pending.added += changes.length;
       this.#pendingActors += changes.length;

@@ -174,7 +174,8 @@ export class ActorTable {
   committedChanges(commit: number, changes: Changes): void {
     const actors = this.#dirty;
     if (actors.length === 0) return;
-    for (const [place, actor] of actors.entries()) {
+    for (let place = 0; place < actors.length; place++) {
+      const actor = actors[place]!;
       actor.dirty = false;
       if (actor.changedAt >= 0) changes.follows(place, commit - actor.changedIn, actor.changedAt);
       actor.changedIn = commit;

@@ -22,6 +22,7 @@ const TIMED = 2;
 const TIMED_AS_BEFORE = 4;
 /** A later one of its actor stands in its place. */
 const REPLACED = 8;
+const FEW_BYTES = 128;
 
 /** The changes of a frame, up to its end. */
 export function* readChanges(reader: ByteReader): Generator<ActorChange> {
@@ -45,26 +46,20 @@ export interface PackedChanges {
 export function packChanges(commits: readonly Changes[]): PackedChanges {
   let length = 0;
   let count = 0;
-  const standing = commits.map((changes) => [changes, [...changes.standing()]] as const);
-  for (const [changes, runs] of standing) {
-    for (const [from, to] of runs) {
-      length += changes.sizeOf(from, to);
-      count += to - from;
-    }
+  for (const changes of commits) {
+    const standing = changes.standing();
+    length += standing.bytes;
+    count += standing.count;
   }
-  const bytes = new Uint8Array(length);
-  const flags = new Uint8Array(count);
+  const packed = { bytes: new Uint8Array(length), flags: new Uint8Array(count) };
   let at = 0;
   let place = 0;
-  for (const [changes, runs] of standing) {
-    for (const [from, to] of runs) {
-      bytes.set(changes.bytesOf(from, to), at);
-      flags.set(changes.flagsOf(from, to), place);
-      at += changes.sizeOf(from, to);
-      place += to - from;
-    }
+  for (const changes of commits) {
+    const standing = changes.copyStanding(packed, at, place);
+    at += standing.bytes;
+    place += standing.count;
   }
-  return { bytes, flags };
+  return packed;
 }
 
 export function eachPacked({ bytes, flags }: PackedChanges, take: (change: ActorChange) => void): void {
@@ -125,11 +120,6 @@ export class Changes implements Iterable<ActorChange> {
     return this.#bytes.subarray(start, start + this.sizeOf(from, to));
   }
 
-  /** What is known of the changes from one up to another, exclusive. */
-  flagsOf(from: number, to: number): Uint8Array {
-    return this.#flags.subarray(from, to);
-  }
-
   at(index: number): ActorChange {
     const reader = new ByteReader(this.#bytes, this.#startOf(index), this.#ends[index]);
     return changeAt(reader, this.#flags[index]!);
@@ -152,35 +142,58 @@ export class Changes implements Iterable<ActorChange> {
 
   /**
    * These stand in the place of what their actors were before.
-   * @param ago gives the changes of a commit before this one, as long as they are kept
+   * @param commits those before this one that are kept, one after the other, oldest first
    */
-  replace(ago: (commits: number) => Changes | undefined): void {
+  replaceIn(commits: readonly Changes[]): void {
     const before = this.#before;
-    if (before === undefined) return;
-    for (let i = 0; i < this.length; i++) {
-      const commits = before[2 * i]!;
-      const earlier = commits === 0 ? undefined : ago(commits);
-      if (earlier === undefined) continue;
+    if (before === undefined || commits.length === 0) return;
+    const flags = this.#flags;
+    for (let i = 0; i < flags.length; i++) {
+      const ago = before[2 * i]!;
+      if (ago === 0 || ago > commits.length) continue;
+      const earlier = commits[commits.length - ago]!.#flags;
       const place = before[2 * i + 1]!;
       // Whether its timers are as before is asked of what was before both.
-      if ((earlier.#flags[place]! & TIMED_AS_BEFORE) === 0) this.#flags[i]! &= ~TIMED_AS_BEFORE;
-      earlier.#flags[place]! |= REPLACED;
+      if ((earlier[place]! & TIMED_AS_BEFORE) === 0) flags[i]! &= ~TIMED_AS_BEFORE;
+      earlier[place]! |= REPLACED;
     }
   }
 
-  /** Those that were not replaced: from one up to another, exclusive, and so on. */
-  *standing(): Generator<readonly [from: number, to: number]> {
+  /** How many were not replaced, and their bytes. */
+  standing(): { readonly bytes: number; readonly count: number } {
     const flags = this.#flags;
-    for (let from = 0; from < flags.length;) {
-      if ((flags[from]! & REPLACED) !== 0) {
-        from++;
+    let bytes = 0;
+    let count = 0;
+    for (let i = 0; i < flags.length; i++) {
+      if ((flags[i]! & REPLACED) !== 0) continue;
+      bytes += this.sizeOf(i);
+      count++;
+    }
+    return { bytes, count };
+  }
+
+  /** Copies those that were not replaced to places of packed ones. Gives how much that was. */
+  copyStanding(packed: PackedChanges, at: number, place: number): { bytes: number; count: number } {
+    const flags = this.#flags;
+    let [toByte, to] = [at, place];
+    for (let i = 0; i < flags.length;) {
+      if ((flags[i]! & REPLACED) !== 0) {
+        i++;
         continue;
       }
-      let to = from + 1;
-      while (to < flags.length && (flags[to]! & REPLACED) === 0) to++;
-      yield [from, to];
-      from = to;
+      const from = i;
+      for (; i < flags.length && (flags[i]! & REPLACED) === 0; i++) packed.flags[to++] = flags[i]!;
+      const end = this.#ends[i - 1]!;
+      const start = this.#startOf(from);
+      // One by one: a view of so few would cost more than they do.
+      if (end - start <= FEW_BYTES)
+        for (let byte = start; byte < end; byte++) packed.bytes[toByte++] = this.#bytes[byte]!;
+      else {
+        packed.bytes.set(this.#bytes.subarray(start, end), toByte);
+        toByte += end - start;
+      }
     }
+    return { bytes: toByte - at, count: to - place };
   }
 
   #startOf(index: number): number {

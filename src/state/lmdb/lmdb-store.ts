@@ -186,6 +186,11 @@ export class LmdbStore implements SnapshotStore {
     this.#root.resetReadTxn();
   }
 
+  /** Starts the thread that writes, before there is anything to write: it takes a while, and little else is done at the start. */
+  expectWrites(): void {
+    this.#writer.start();
+  }
+
   sizeBytes(): number {
     return statSync(this.#file, { throwIfNoEntry: false })?.size ?? 0;
   }

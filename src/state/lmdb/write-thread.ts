@@ -1,6 +1,6 @@
 /**
  * Writes snapshots in a thread of its own: a hundred thousand actors take some 0.2 s, in which the engine's thread does something
- * else. Owns the thread, which is started with the first write; what it does is `write-program.ts`.
+ * else. Owns the thread; what it does is `write-program.ts`.
  */
 import type { Worker } from 'node:worker_threads';
 import { siblingThread } from '../../core/sibling-thread.js';
@@ -22,6 +22,11 @@ export class WriteThread {
 
   constructor(target: WriteTarget) {
     this.#target = target;
+  }
+
+  /** Else it is started with the first write. */
+  start(): void {
+    this.#worker ??= this.#started();
   }
 
   /** Resolves when these are written, in one transaction, and with them all that was to be written before. Memory goes with them. */
@@ -47,10 +52,11 @@ export class WriteThread {
 
   #tell(message: ToWriter): void {
     const memory = (message ?? []).flatMap(({ changes: { bytes, flags } }) => [bytes.buffer, flags.buffer]);
-    (this.#worker ??= this.#start()).postMessage(message, memory);
+    this.start();
+    this.#worker!.postMessage(message, memory);
   }
 
-  #start(): Worker {
+  #started(): Worker {
     const worker = siblingThread(import.meta.url, 'write-program', this.#target);
     worker.on('message', ({ failure }: FromWriter) => {
       const { resolve, reject } = this.#waiting.shift()!;

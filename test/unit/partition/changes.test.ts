@@ -48,7 +48,7 @@ describe('packed changes', () => {
     const first = commit({ a: 'A1', b: 'B1', c: 'C1' });
     const second = commit({ d: 'D2', b: 'B2' });
     second.follows(1, 1, 1);
-    second.replace((ago) => [first].at(-ago));
+    second.replaceIn([first]);
     const seen: [string, string][] = [];
     eachPacked(packChanges([first, second]), ({ id, bytes: record }) => {
       seen.push([id, new TextDecoder().decode(record)]);
@@ -68,7 +68,7 @@ describe('packed changes', () => {
     const first = Changes.of([{ id, bytes: bytes('1'), timed: true, timedAsBefore: false }]);
     const second = Changes.of([{ id, bytes: bytes('2'), timed: true, timedAsBefore: true }]);
     second.follows(0, 1, 0);
-    second.replace(() => first);
+    second.replaceIn([first]);
     const snapshot = new Snapshot();
     expect(snapshot.write([first, second])).toBe(1);
     expect([snapshot.records.get(id), snapshot.timed.has(id)]).toEqual(['2', true]);
@@ -80,7 +80,7 @@ describe('packed changes', () => {
     expect(snapshot.write([first])).toBe(1);
     const second = commit({ a: 'A2' });
     second.follows(0, 1, 0);
-    second.replace(() => undefined);
+    second.replaceIn([]);
     expect(snapshot.write([second])).toBe(1);
     expect(packChanges([first]).flags).toHaveLength(1);
   });
@@ -122,7 +122,7 @@ describe('packed changes', () => {
               lastOf.set(key, { commit: number, place });
             }
             for (const change of changes) expected.apply(change);
-            changes.replace((ago) => commits[commits.length - ago]);
+            changes.replaceIn(commits);
             commits.push(changes);
           }
           snapshot.write(commits);
