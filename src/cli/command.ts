@@ -2,7 +2,7 @@
 import { InvalidArgumentError } from 'commander';
 import { systemClock } from '../core/clock.js';
 import { parseDurationMs } from '../core/duration.js';
-import { GroundswellError, messageOf } from '../core/errors.js';
+import { GroundswellError, knownErrorOf } from '../core/errors.js';
 import type { NatsTarget } from '../log/nats/connect.js';
 import { natsServersFault, splitServers } from './server-urls.js';
 import { errorColors } from './screen.js';
@@ -57,10 +57,7 @@ export function natsTarget(url: string | undefined): NatsTarget | undefined {
 
 /** Says what went wrong and what to do, in one message; the stack only when asked for. Gives the exit code. */
 export function report(error: unknown, verbose: boolean): number {
-  const known =
-    error instanceof GroundswellError
-      ? error
-      : new GroundswellError('GS_INTERNAL', messageOf(error), { cause: error });
+  const known = knownErrorOf(error);
   process.stderr.write(
     `${errorColors.red('error')} ${known.message}\n      ${known.remedy} ${errorColors.dim(`(${known.code})`)}\n`,
   );

@@ -1,6 +1,6 @@
 /** The thread's end of `ReplayThread`: one replay of a file, and what it says of it. */
 import { parentPort, workerData } from 'node:worker_threads';
-import { GroundswellError, messageOf } from '../core/errors.js';
+import { knownErrorOf } from '../core/errors.js';
 import { FileReplay, type FileReplayOptions } from './file-replay.js';
 import type { FromReplayThread, ToReplayThread } from './replay-thread-messages.js';
 
@@ -43,9 +43,6 @@ function end(): void {
 }
 
 function failed(error: unknown): void {
-  const known =
-    error instanceof GroundswellError
-      ? error
-      : new GroundswellError('GS_INTERNAL', messageOf(error), { cause: error });
+  const known = knownErrorOf(error);
   say({ kind: 'failed', code: known.code, remedy: known.remedy, error: known });
 }

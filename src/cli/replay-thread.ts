@@ -3,7 +3,7 @@
  * beside the engine, which has its own thread for itself. Owns the thread; what goes on in it is `file-replay.ts`.
  */
 import type { Worker } from 'node:worker_threads';
-import { GroundswellError, messageOf } from '../core/errors.js';
+import { GroundswellError, knownErrorOf } from '../core/errors.js';
 import { siblingThread } from '../core/sibling-thread.js';
 import type { NatsTarget } from '../log/nats/connect.js';
 import type { FileReplayOptions, ReplayListener } from './file-replay.js';
@@ -43,7 +43,10 @@ export class ReplayThread {
     this.#failed = failed;
     this.#worker = siblingThread(import.meta.url, 'replay-program', options);
     this.#ended = new Promise((resolve) => {
-      this.#worker.once('exit', resolve);
+      this.#worker.once('exit', (code) => {
+        fail(new GroundswellError('GS_INTERNAL', `The replay's thread ended (${code}).`));
+        resolve(code);
+      });
     });
     this.#worker.on('message', (message: FromReplayThread) => {
       switch (message.kind) {
@@ -67,7 +70,7 @@ export class ReplayThread {
       }
     });
     this.#worker.once('error', (cause) => {
-      fail(new GroundswellError('GS_INTERNAL', `The replay ended: ${messageOf(cause)}.`, { cause }));
+      fail(knownErrorOf(cause));
     });
   }
 

@@ -60,26 +60,23 @@ export function replayCommand(program: Command): void {
 async function replay(file: string, options: Options): Promise<void> {
   const { json, out } = options;
   const bar = new ProgressBar(json);
-  try {
-    const summary = await stoppable(
-      () => openReplay(file, options),
-      async ({ thread, nats, failed }) => {
-        bar.start();
-        const replayed = thread.run(nats, {
-          onProgress: (progress) => {
-            bar.update(progress);
-          },
-          onNote: note,
-        });
-        return Promise.race([replayed, failed]);
-      },
-    );
+  const summary = await stoppable(
+    () => openReplay(file, options),
+    async ({ thread, nats, failed }) => {
+      bar.start();
+      const replayed = thread.run(nats, {
+        onProgress: (progress) => {
+          bar.update(progress);
+        },
+        onNote: note,
+      });
+      return Promise.race([replayed, failed]);
+    },
+  ).finally(() => {
     bar.stop();
-    if (json) say(JSON.stringify({ ...summary, out: out ?? null }));
-    else printSummary(file, summary, out);
-  } finally {
-    bar.stop();
-  }
+  });
+  if (json) say(JSON.stringify({ ...summary, out: out ?? null }));
+  else printSummary(file, summary, out);
 }
 
 interface OpenReplay {
@@ -99,8 +96,7 @@ async function openReplay(file: string, options: Options): Promise<OpenReplay> {
   const common = { region, configFile, partitions };
   const openOwn = async (): Promise<Engine> => {
     const { openEngine } = await import('./engine.js');
-    const engine = { ...common, dataDir, publishRows, node: true, live: false, onProgress: note };
-    return openEngine(engine);
+    return openEngine({ ...common, dataDir, publishRows, node: true, live: false, onProgress: note });
   };
   // The replay is closed first: it is a client of the engine.
   const [thread, engine] = await openTogether(

@@ -3,7 +3,7 @@
  * no intake, so that the engine has a core for itself. It ends when its parent tells it to, or is gone.
  */
 import type { Command } from 'commander';
-import { GroundswellError, messageOf } from '../core/errors.js';
+import { GroundswellError, knownErrorOf } from '../core/errors.js';
 import type { Logger } from '../core/logger.js';
 import type { NodeObserver } from '../node/status.js';
 import { openEngine } from './engine.js';
@@ -35,10 +35,7 @@ async function worker(): Promise<void> {
   try {
     await run(start, parent, logger);
   } catch (error) {
-    const known =
-      error instanceof GroundswellError
-        ? error
-        : new GroundswellError('GS_INTERNAL', messageOf(error), { cause: error });
+    const known = knownErrorOf(error);
     logger.error({ error: known }, 'the worker ends');
     await tell(failedMessage(known));
     process.exitCode = known.exitCode;

@@ -215,6 +215,12 @@ export class GroundswellError extends Error {
   }
 }
 
+/** Anything that was thrown, as an error of the catalogue: what is none of it is our fault, `GS_INTERNAL`. */
+export function knownErrorOf(thrown: unknown): GroundswellError {
+  if (thrown instanceof GroundswellError) return thrown;
+  return new GroundswellError('GS_INTERNAL', messageOf(thrown), { cause: thrown });
+}
+
 /** Anything that was thrown, as an error: what is none becomes one whose message is its text. */
 export function errorOf(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(String(thrown));

@@ -2,7 +2,7 @@
  * What nodes ask each other, and how it is written: JSON on `gs.<region>.node.<id>.<question>`, answered with a value or
  * with an error of the catalogue. Owns the encoding; `peer-server.ts` answers, `peers.ts` asks.
  */
-import { GroundswellError, ERRORS, messageOf, type ErrorCode } from '../../core/errors.js';
+import { type ErrorCode, ERRORS, GroundswellError, knownErrorOf, messageOf } from '../../core/errors.js';
 import { plainJson } from '../../core/plain-json.js';
 
 /** Its status; one of its actors; those in quarantine; to hand all that it owns to others, or to take again. */
@@ -37,8 +37,7 @@ export function encodeAnswer(value: unknown): Uint8Array {
 }
 
 export function encodeRefusal(thrown: unknown): Uint8Array {
-  const { code, message, remedy } =
-    thrown instanceof GroundswellError ? thrown : new GroundswellError('GS_INTERNAL', messageOf(thrown));
+  const { code, message, remedy } = knownErrorOf(thrown);
   return encoder.encode(JSON.stringify({ error: { code, message, remedy } }));
 }
 

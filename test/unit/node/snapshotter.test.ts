@@ -83,6 +83,17 @@ describe('Snapshotter', () => {
     }
   });
 
+  it('P5 a commit that does not follow the one before it is refused: what it replaces would be another’s', async () => {
+    const { snapshotter, finish } = setUp();
+    snapshotter.add([committed(0, 1)]);
+    // Gathers, for the first is being written.
+    snapshotter.add([committed(0, 2)]);
+    expect(() => {
+      snapshotter.add([committed(0, 4)]);
+    }).toThrow(/Commit 4 of partition 0/);
+    await finish();
+  });
+
   it('P5 what comes while a write is under way is written next, a partition at a time, each actor as it was last', async () => {
     const { store, snapshotter, finish } = setUp();
     snapshotter.add([committed(0, 1)]);
