@@ -1,6 +1,7 @@
 /** A program of the benches in a process of its own: the file beside its caller, compiled as that is, or as it is written. */
 import { fork, type ChildProcess, type ForkOptions } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { siblingOf } from '../src/core/sibling-thread.js';
 
 /** As `npm start` and the benches themselves run. */
 const FLAGS = ['--max-semi-space-size=64'];
@@ -19,8 +20,7 @@ export function forkSibling(
   name: string,
   { flags = [], ...options }: SiblingOptions = {},
 ): ChildProcess {
-  const asWritten = caller.endsWith('.ts');
-  const program = fileURLToPath(new URL(`${name}${asWritten ? '.ts' : '.js'}`, caller));
+  const { program, asWritten } = siblingOf(caller, name);
   const loader = asWritten ? ['--import', 'tsx'] : [];
-  return fork(program, { ...options, execArgv: [...loader, ...FLAGS, ...flags] });
+  return fork(fileURLToPath(program), { ...options, execArgv: [...loader, ...FLAGS, ...flags] });
 }

@@ -28,10 +28,8 @@ export async function openFolder(
   opened: Opened,
 ): Promise<EngineFolder> {
   const { node: hasNode, hosts = false, logger = silent } = options;
-  const keeps = hasNode || hosts;
-  if (!keeps && options.nats !== undefined) return { path: undefined, locked: undefined, store: undefined };
+  if (!hasNode && !hosts) return { path: undefined, locked: undefined, store: undefined };
   const path = await folderFor(options, opened);
-  if (!keeps) return { path, locked: undefined, store: undefined };
   const locked = await openDataFolder(path, newId);
   opened.add(() => locked.release());
   if (!hasNode) return { path, locked, store: undefined };

@@ -84,6 +84,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   const { failed, fail } = failureSignal();
   try {
     const { path, locked, store } = await openFolder(options, config, randomUUID, opened);
+    // Whoever keeps nothing has a server elsewhere.
     const server = options.nats === undefined ? await startServer(path!, options, opened, fail) : undefined;
     const target = options.nats ?? accessTo(server!);
     const writer = randomUUID();

@@ -4,11 +4,18 @@ import { Worker } from 'node:worker_threads';
 /**
  * @param caller `import.meta.url` of whoever starts it
  * @param name the program's file, without the ending
- * @param data what the program finds as its `workerData`
  */
-export function siblingThread(caller: string, name: string, data: unknown): Worker {
+export function siblingOf(
+  caller: string,
+  name: string,
+): { readonly program: URL; readonly asWritten: boolean } {
   const asWritten = caller.endsWith('.ts');
-  const program = new URL(`${name}${asWritten ? '.ts' : '.js'}`, caller);
+  return { program: new URL(`${name}${asWritten ? '.ts' : '.js'}`, caller), asWritten };
+}
+
+/** @param data what the program finds as its `workerData` */
+export function siblingThread(caller: string, name: string, data: unknown): Worker {
+  const { program, asWritten } = siblingOf(caller, name);
   if (!asWritten) return new Worker(program, { workerData: data });
   const load = `import('tsx/esm/api').then(({ register }) => register() && import(${JSON.stringify(program.href)}))`;
   return new Worker(load, { workerData: data, eval: true });

@@ -22,16 +22,24 @@ const TIMED = 2;
 const TIMED_AS_BEFORE = 4;
 /** A later one of its actor stands in its place. */
 const REPLACED = 8;
+/** So few are copied one by one: changes that stand alone among others that were replaced. */
 const FEW_BYTES = 128;
 
 /** The changes of a frame, up to its end. */
 export function* readChanges(reader: ByteReader): Generator<ActorChange> {
-  while (!reader.done) {
-    const id = reader.text() as ActorId;
-    const flags = reader.uint();
-    const bytes = (flags & HAS_RECORD) === 0 ? undefined : reader.bytes();
-    yield { id, bytes, timed: (flags & TIMED) !== 0 };
-  }
+  while (!reader.done) yield readChange(reader);
+}
+
+function readChange(reader: ByteReader): ActorChange {
+  const id = reader.text() as ActorId;
+  const flags = reader.uint();
+  const bytes = (flags & HAS_RECORD) === 0 ? undefined : reader.bytes();
+  return { id, bytes, timed: (flags & TIMED) !== 0 };
+}
+
+/** The same, with what is not written. */
+function knownChange(reader: ByteReader, flags: number): ActorChange {
+  return { ...readChange(reader), timedAsBefore: (flags & TIMED_AS_BEFORE) !== 0 };
 }
 
 /** Changes as nothing but memory of their own: to be handed to another thread. */
@@ -64,19 +72,7 @@ export function packChanges(commits: readonly Changes[]): PackedChanges {
 
 export function eachPacked({ bytes, flags }: PackedChanges, take: (change: ActorChange) => void): void {
   const reader = new ByteReader(bytes);
-  for (let i = 0; i < flags.length; i++) take(changeAt(reader, flags[i]!));
-}
-
-/** The change that comes next in a frame, and what else is known of it. */
-function changeAt(reader: ByteReader, flags: number): ActorChange {
-  const id = reader.text() as ActorId;
-  reader.uint();
-  return {
-    id,
-    bytes: (flags & HAS_RECORD) === 0 ? undefined : reader.bytes(),
-    timed: (flags & TIMED) !== 0,
-    timedAsBefore: (flags & TIMED_AS_BEFORE) !== 0,
-  };
+  for (let i = 0; i < flags.length; i++) take(knownChange(reader, flags[i]!));
 }
 
 export class Changes implements Iterable<ActorChange> {
@@ -122,7 +118,7 @@ export class Changes implements Iterable<ActorChange> {
 
   at(index: number): ActorChange {
     const reader = new ByteReader(this.#bytes, this.#startOf(index), this.#ends[index]);
-    return changeAt(reader, this.#flags[index]!);
+    return knownChange(reader, this.#flags[index]!);
   }
 
   *[Symbol.iterator](): Iterator<ActorChange> {
@@ -185,7 +181,6 @@ export class Changes implements Iterable<ActorChange> {
       for (; i < flags.length && (flags[i]! & REPLACED) === 0; i++) packed.flags[to++] = flags[i]!;
       const end = this.#ends[i - 1]!;
       const start = this.#startOf(from);
-      // One by one: a view of so few would cost more than they do.
       if (end - start <= FEW_BYTES)
         for (let byte = start; byte < end; byte++) packed.bytes[toByte++] = this.#bytes[byte]!;
       else {
