@@ -12,61 +12,35 @@ export interface Mergeable {
 /** A message that others may still be merged into: whoever says it keeps nothing of it. */
 export type OpenMessage = [...MailMessage];
 
-/** With more messages to one actor they are looked up by their time. */
-const SCANNED_MAX = 8;
-
-/** What is said to one actor to whom more than one thing is said, in order. */
-class Letters {
-  readonly all: OpenMessage[];
-  /** By their time, those of each name in turn; undefined while they are few. */
-  #byTime: Map<number, OpenMessage[]> | undefined;
-
-  constructor(first: OpenMessage) {
-    this.all = [first];
-  }
-
-  add(message: OpenMessage): void {
-    this.all.push(message);
-    if (this.#byTime !== undefined) this.#index(message);
-    else if (this.all.length > SCANNED_MAX) {
-      this.#byTime = new Map();
-      for (const one of this.all) this.#index(one);
-    }
-  }
-
-  find(name: string, atMs: number): OpenMessage | undefined {
-    const open = this.#byTime === undefined ? this.all : (this.#byTime.get(atMs) ?? []);
-    for (const message of open) if (message[3] === atMs && message[2] === name) return message;
-    return undefined;
-  }
-
-  #index(message: OpenMessage): void {
-    const at = this.#byTime!.get(message[3]);
-    if (at === undefined) this.#byTime!.set(message[3], [message]);
-    else at.push(message);
-  }
+/** Where messages of one type, name and time stand, by whom they are for. */
+interface Slots {
+  readonly type: string;
+  readonly name: string;
+  readonly atMs: number;
+  readonly at: Map<string, number>;
 }
 
 export class Outbox {
-  /** By type, then by key: the one message that most get, or more. */
-  readonly #byType = new Map<string, Map<string, OpenMessage | Letters>>();
-  #size = 0;
+  /**
+   * As they were said. Nothing else here points at a message: a table that outlives the messages in it, such as the one that a
+   * Map had before it grew or was cleared, would carry them all into the old generation.
+   */
+  #messages: OpenMessage[] = [];
+  /** What others may be merged into, by time. */
+  readonly #slots = new Map<number, Slots[]>();
+  /** Those of the message before: most are told the same minute. */
+  #last: Slots | undefined;
   /** A merge has failed on the way: what is here cannot be relied on. */
   broken = false;
 
   /** Messages that wait. */
   get size(): number {
-    return this.#size;
+    return this.#messages.length;
   }
 
   put(message: OpenMessage, receiver: Mergeable | undefined): void {
-    const before = this.#before(message);
-    if (before === undefined) return;
-    const same = receiver?.combine === undefined ? undefined : sameIn(before, message);
-    if (same === undefined) {
-      this.#add(before, message);
-      return;
-    }
+    const same = receiver?.combine === undefined ? this.#add(message) : this.#addUnlessSame(message);
+    if (same === undefined) return;
     try {
       same[4] = receiver!.combine!(same[4], message[4]);
     } catch (error) {
@@ -83,54 +57,45 @@ export class Outbox {
     message: OpenMessage,
     merge: ((into: unknown, from: unknown) => { readonly body: unknown } | undefined) | undefined,
   ): void {
-    const before = this.#before(message);
-    if (before === undefined) return;
-    const same = merge === undefined ? undefined : sameIn(before, message);
-    const merged = same === undefined ? undefined : merge!(same[4], message[4]);
-    if (merged === undefined) this.#add(before, message);
-    else same![4] = merged.body;
+    const same = merge === undefined ? this.#add(message) : this.#addUnlessSame(message);
+    if (same === undefined) return;
+    const merged = merge!(same[4], message[4]);
+    if (merged === undefined) this.#add(message);
+    else same[4] = merged.body;
   }
 
-  /** Takes all messages: those to one actor in the order in which they were said. */
+  /** Takes all messages, in the order in which they were said. */
   take(): MailMessage[] {
-    const messages: MailMessage[] = [];
-    for (const ofType of this.#byType.values()) {
-      for (const one of ofType.values()) {
-        if (one instanceof Letters) for (const message of one.all) messages.push(message);
-        else messages.push(one);
-      }
-    }
-    this.#byType.clear();
-    this.#size = 0;
+    const messages = this.#messages;
+    if (messages.length === 0) return messages;
+    this.#messages = [];
+    this.#slots.clear();
+    this.#last = undefined;
     return messages;
   }
 
-  /** What was said to a message's receiver before; undefined when nothing was: then the message was put there as the first. */
-  #before(message: OpenMessage): OpenMessage | Letters | undefined {
-    const [type, key] = message;
-    let ofType = this.#byType.get(type);
-    if (ofType === undefined) this.#byType.set(type, (ofType = new Map<string, OpenMessage | Letters>()));
-    const before = ofType.get(key);
-    if (before === undefined) {
-      ofType.set(key, message);
-      this.#size++;
-    }
-    return before;
+  #add(message: OpenMessage): undefined {
+    this.#messages.push(message);
   }
 
-  #add(before: OpenMessage | Letters, message: OpenMessage): void {
-    if (before instanceof Letters) before.add(message);
-    else {
-      const letters = new Letters(before);
-      letters.add(message);
-      this.#byType.get(message[0])!.set(message[1], letters);
-    }
-    this.#size++;
+  /** The message before with which another one may merge; undefined when there is none: then that one was added. */
+  #addUnlessSame(message: OpenMessage): OpenMessage | undefined {
+    const { at } = this.#slotsOf(message);
+    const key = message[1];
+    const same = at.get(key);
+    if (same !== undefined) return this.#messages[same];
+    at.set(key, this.#messages.length);
+    this.#messages.push(message);
+    return undefined;
   }
-}
 
-/** The message before with which another one may merge. */
-function sameIn(before: OpenMessage | Letters, [, , name, atMs]: OpenMessage): OpenMessage | undefined {
-  if (before instanceof Letters) return before.find(name, atMs);
-  return before[3] === atMs && before[2] === name ? before : undefined;
+  #slotsOf([type, , name, atMs]: OpenMessage): Slots {
+    const last = this.#last;
+    if (last?.atMs === atMs && last.name === name && last.type === type) return last;
+    let ofTime = this.#slots.get(atMs);
+    if (ofTime === undefined) this.#slots.set(atMs, (ofTime = []));
+    let slots = ofTime.find((one) => one.name === name && one.type === type);
+    if (slots === undefined) ofTime.push((slots = { type, name, atMs, at: new Map<string, number>() }));
+    return (this.#last = slots);
+  }
 }

@@ -498,7 +498,6 @@ export class Partition {
   #part(): void {
     this.#joined = false;
     this.#marksHeard.clear();
-    this.#log.dropHeard();
   }
 
   /** Relies on nothing that a call may have left half done. */

@@ -1,6 +1,9 @@
 /**
- * What a partition was told since its last commit. A step is a pure function of it, so it can be made again. Holds
- * references to what others hold anyhow, no copies; bounded by what a partition may take without a commit (P8).
+ * What the stream and the clock have told a partition since its last commit. A step is a pure function of it, so it can be made
+ * again. Holds references to what others hold anyhow, no copies; bounded by what a partition may take without a commit (P8).
+ *
+ * What partitions of its process have said to it is not noted: who goes back takes them along, and they say it anew. So messages
+ * between them are garbage as soon as they are heard.
  */
 
 import type { MailMessage } from './frame.js';
@@ -38,7 +41,9 @@ export class StepLog {
     return this.#operations.length === 0;
   }
 
+  /** Notes an operation that may have to be done again. */
   add(operation: Operation): void {
+    if (operation.kind === 'heard') return;
     if (this.#quiet && operation.kind === 'time') this.#operations.pop();
     this.#quiet = false;
     this.#operations.push(operation);
@@ -47,12 +52,6 @@ export class StepLog {
   /** An operation that let time pass has called nobody. */
   wasQuiet(operation: Operation): void {
     this.#quiet = operation === this.#operations.at(-1);
-  }
-
-  /** Forgets what others said who take it back. */
-  dropHeard(): void {
-    this.#operations = this.#operations.filter(({ kind }) => kind !== 'heard');
-    this.#quiet = false;
   }
 
   clear(): void {
