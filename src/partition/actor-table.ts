@@ -45,6 +45,9 @@ export class ActorTable {
   readonly #source: ActorSource;
   /** By type, then by key: events and messages have these apart, and no id need be made for them. */
   readonly #residents = new Map<RegisteredType, Map<string, Resident>>();
+  /** The type that was asked for last, and those of it: most often the next is of the same. */
+  #lastType: RegisteredType | undefined;
+  #ofLastType = new Map<string, Resident>();
   #size = 0;
   #dirty: Resident[] = [];
   /** Records that the snapshot may not hold, of actors that have left: rare, so that looking costs nothing. */
@@ -80,7 +83,7 @@ export class ActorTable {
 
   /** An actor that is resident and not forgotten: it counts as touched. */
   touch(type: RegisteredType, key: string): Resident | undefined {
-    const actor = this.#residents.get(type)?.get(key);
+    const actor = this.#ofType(type).get(key);
     if (actor === undefined || actor.forgotten) return undefined;
     actor.touchedIn = this.step;
     return actor;
@@ -92,9 +95,10 @@ export class ActorTable {
    * @throws CallFailed when its behaviour cannot make or load its state
    */
   activate(typeName: string, key: string): Resident | undefined {
-    const type = this.#registry.types.get(typeName);
+    const last = this.#lastType;
+    const type = last?.behaviour.type === typeName ? last : this.#registry.types.get(typeName);
     if (type === undefined) return undefined;
-    const known = this.#residents.get(type)?.get(key);
+    const known = this.#ofType(type).get(key);
     if (known !== undefined) {
       known.touchedIn = this.step;
       if (known.forgotten) this.#renew(known);
@@ -253,14 +257,20 @@ export class ActorTable {
     return type && this.#residents.get(type)?.get(actorKey(id));
   }
 
+  #ofType(type: RegisteredType): Map<string, Resident> {
+    if (type === this.#lastType) return this.#ofLastType;
+    let ofType = this.#residents.get(type);
+    if (ofType === undefined) this.#residents.set(type, (ofType = new Map<string, Resident>()));
+    this.#lastType = type;
+    return (this.#ofLastType = ofType);
+  }
+
   *#all(): Iterator<Resident> {
     for (const ofType of this.#residents.values()) yield* ofType.values();
   }
 
   #enter(actor: Resident): void {
-    let ofType = this.#residents.get(actor.type);
-    if (ofType === undefined) this.#residents.set(actor.type, (ofType = new Map<string, Resident>()));
-    ofType.set(actor.key, actor);
+    this.#ofType(actor.type).set(actor.key, actor);
     this.#size++;
   }
 

@@ -285,8 +285,8 @@ function readChoices(reader: ByteReader, count: number): Field {
   const choices = readTexts(reader, reader.uint());
   const texts = choices.length <= NAMES_MAX ? (choices.map(named) as string[]) : choices;
   const choiceAt = reader.uints(count);
-  const values: string[] = [];
-  for (let i = 0; i < count; i++) values.push(texts[choiceAt[i]!]!);
+  const values = new Array<string>(count);
+  for (let i = 0; i < count; i++) values[i] = texts[choiceAt[i]!]!;
   return { values, choiceAt, choices: texts.length };
 }
 

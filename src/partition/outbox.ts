@@ -80,7 +80,7 @@ export class Outbox {
 
   /** The message before with which another one may merge; undefined when there is none: then that one was added. */
   #addUnlessSame(message: OpenMessage): OpenMessage | undefined {
-    const { at } = this.#slotsOf(message);
+    const { at } = this.#slotsOf(message[0], message[2], message[3]);
     const key = message[1];
     const same = at.get(key);
     if (same !== undefined) return this.#messages[same];
@@ -89,13 +89,14 @@ export class Outbox {
     return undefined;
   }
 
-  #slotsOf([type, , name, atMs]: OpenMessage): Slots {
+  #slotsOf(type: string, name: string, atMs: number): Slots {
     const last = this.#last;
     if (last?.atMs === atMs && last.name === name && last.type === type) return last;
     let ofTime = this.#slots.get(atMs);
     if (ofTime === undefined) this.#slots.set(atMs, (ofTime = []));
-    let slots = ofTime.find((one) => one.name === name && one.type === type);
-    if (slots === undefined) ofTime.push((slots = { type, name, atMs, at: new Map<string, number>() }));
+    for (const slots of ofTime) if (slots.name === name && slots.type === type) return (this.#last = slots);
+    const slots = { type, name, atMs, at: new Map<string, number>() };
+    ofTime.push(slots);
     return (this.#last = slots);
   }
 }

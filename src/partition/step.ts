@@ -10,7 +10,7 @@ import type { Caution } from './caution.js';
 import { judgedByTime } from './clock-ahead.js';
 import { Delivery } from './delivery.js';
 import { Dispatcher } from './dispatcher.js';
-import { openEventFrame, openMailFrame } from './frame.js';
+import { openEventFrame, openMailFrame, type MailMessage } from './frame.js';
 import type { HandlerGuard } from './handler-guard.js';
 import { CallFailed, type PoisonRules } from './poison.js';
 import type { QuarantinedActor } from './quarantine.js';
@@ -142,7 +142,7 @@ export class Step {
   }
 
   #hear({ from, marks, messages }: OperationOf<'heard'>): number {
-    for (const [type, key, name, atMs, body] of messages) this.#delivery.message(type, key, name, atMs, body);
+    this.#deliver(messages);
     this.facts.marks.raiseAll(from, marks);
     this.#raiseLaterLimits();
     this.facts.heard();
@@ -157,8 +157,7 @@ export class Step {
     this.#observe(wallMs);
     let fired = 0;
     for (const [stage, queue] of timers.entries()) {
-      for (const [type, key, name, atMs, body] of this.effects.local[stage]!.take())
-        this.#delivery.message(type, key, name, atMs, body);
+      this.#deliver(this.effects.local[stage]!.take());
       this.#raiseLimit(stage);
       while (fired < timersMax) {
         const due = queue.takeDue(this.facts.limits[stage]!, timersMax - fired);
@@ -171,6 +170,12 @@ export class Step {
     }
     if (quiet && fired === 0) this.#parts.onQuiet(operation);
     return fired;
+  }
+
+  #deliver(messages: readonly MailMessage[]): void {
+    // By their places: taking a list apart asks it for its elements one by one.
+    for (const message of messages)
+      this.#delivery.message(message[0], message[1], message[2], message[3], message[4]);
   }
 
   /** Moves stage 0's limit with the watermark that producers and the clock allow. */

@@ -47,11 +47,12 @@ export function addTally(into: Tally, from: Tally, factor: 1 | -1 = 1): Tally {
 }
 
 export function copyTally(tally: Tally): Tally {
-  return tally.q === undefined ? { n: [...tally.n] } : { n: [...tally.n], q: [...tally.q] };
+  return tally.q === undefined ? { n: tally.n.slice() } : { n: tally.n.slice(), q: tally.q.slice() };
 }
 
 /** True when every counter is 0 and the sketch is empty. */
 export function isZeroTally(tally: Tally): boolean {
-  for (const value of tally.n) if (value !== 0) return false;
+  const { n } = tally;
+  for (let i = 0; i < n.length; i++) if (n[i] !== 0) return false;
   return tally.q === undefined || tally.q.length === 0;
 }
