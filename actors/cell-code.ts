@@ -6,24 +6,13 @@ import { geohash30Of, geohash30Text, type ByteReader, type ByteWriter } from '..
 
 export type Cell = number | string;
 
-/** Texts that were asked for not long ago: those who are told of a cell are found by it, and it is the same piece of memory. */
-const TEXTS = 65_536;
-const textOf: string[] = new Array<string>(TEXTS).fill('');
-const hashOf = new Int32Array(TEXTS).fill(-1);
-
 export function cellOf(text: string): Cell {
   const hash = geohash30Of(text);
   return hash < 0 ? text : hash;
 }
 
 export function cellText(cell: Cell): string {
-  if (typeof cell === 'string') return cell;
-  const at = cell % TEXTS;
-  if (hashOf[at] !== cell) {
-    hashOf[at] = cell;
-    textOf[at] = geohash30Text(cell);
-  }
-  return textOf[at]!;
+  return typeof cell === 'string' ? cell : geohash30Text(cell);
 }
 
 /** Both begin with the same so many characters: they lie in one area of that level. */

@@ -45,9 +45,22 @@ export function geohash30(lat: number, lon: number): number {
   return (spread(x) << 1) | spread(y);
 }
 
-/** Text of a 30 bit geohash: six characters. */
+/** Texts that were asked for not long ago, by the last bits of their hash: those of neighbours stand in places of their own. */
+const TEXTS = 65_536;
+const textAt = new Array<string>(TEXTS).fill('');
+const hashAt = new Int32Array(TEXTS).fill(-1);
+
+/**
+ * Text of a 30 bit geohash: six characters. For one that was asked for not long ago the same piece of memory again: whoever looks
+ * something up by it need neither hash nor compare its characters.
+ */
 export function geohash30Text(hash: number): CellKey {
-  return (PAIRS[hash >> 20]! + PAIRS[(hash >> 10) & 1023]! + PAIRS[hash & 1023]!) as CellKey;
+  const at = hash % TEXTS;
+  if (hashAt[at] !== hash) {
+    hashAt[at] = hash;
+    textAt[at] = PAIRS[hash >> 20]! + PAIRS[(hash >> 10) & 1023]! + PAIRS[hash & 1023]!;
+  }
+  return textAt[at] as CellKey;
 }
 
 /** By character code: which letter of the alphabet it is, or -1. */
