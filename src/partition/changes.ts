@@ -131,7 +131,7 @@ export class Changes implements Iterable<ActorChange> {
    * @param place among the changes of that commit
    */
   follows(index: number, commitsAgo: number, place: number): void {
-    this.#before ??= new Uint32Array(2 * this.length);
+    this.#before ??= new Uint32Array(uncounted(8 * this.length));
     this.#before[2 * index] = commitsAgo;
     this.#before[2 * index + 1] = place;
   }
@@ -196,6 +196,15 @@ export class Changes implements Iterable<ActorChange> {
   }
 }
 
+/**
+ * Shared memory, for it is no pressure on the collector: whenever buffers of other memory are 64 MB more, that goes through all
+ * objects there are, and changes wait for the snapshot in hundreds of megabytes. What is garbage of it goes when that of the
+ * journal's frames does, which are as many bytes, and are counted.
+ */
+function uncounted(bytes: number): SharedArrayBuffer {
+  return new SharedArrayBuffer(bytes);
+}
+
 /** Changes that there is room for at first. */
 const FIRST_CHANGES = 1_024;
 
@@ -217,10 +226,17 @@ export class ChangesWriter {
   }
 
   take(): Changes {
-    const bytes = this.#writer.written.slice();
-    const changes = new Changes(this.#flags.slice(0, this.#count), bytes, this.#ends.slice(0, this.#count));
+    const count = this.#count;
+    const { written } = this.#writer;
+    const memory = uncounted(5 * count + written.length);
+    const ends = new Uint32Array(memory, 0, count);
+    ends.set(this.#ends.subarray(0, count));
+    const flags = new Uint8Array(memory, 4 * count, count);
+    flags.set(this.#flags.subarray(0, count));
+    const bytes = new Uint8Array(memory, 5 * count);
+    bytes.set(written);
     this.clear();
-    return changes;
+    return new Changes(flags, bytes, ends);
   }
 
   /** Forgets what was added and not taken. */
