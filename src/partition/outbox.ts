@@ -84,8 +84,8 @@ export class Outbox {
     const key = message[1];
     const same = at.get(key);
     if (same !== undefined) return this.#messages[same];
-    at.set(key, this.#messages.length);
-    this.#messages.push(message);
+    // In this order: whoever is broken off between the two has said it by itself.
+    at.set(key, this.#messages.push(message) - 1);
     return undefined;
   }
 
