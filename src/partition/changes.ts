@@ -228,6 +228,7 @@ export class ChangesWriter {
   take(): Changes {
     const count = this.#count;
     const { written } = this.#writer;
+    // Of each four bytes for where it ends and one of flags, then all of them.
     const memory = uncounted(5 * count + written.length);
     const ends = new Uint32Array(memory, 0, count);
     ends.set(this.#ends.subarray(0, count));
