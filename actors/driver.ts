@@ -189,7 +189,7 @@ class DriverMinute implements StayVisitor {
 
   /** The last ping holds beyond this minute. */
   get holdsOn(): boolean {
-    return this.#isSomewhere && this.#ts + this.#presenceMs > this.#endMs;
+    return this.#isSomewhere() && this.#ts + this.#presenceMs > this.#endMs;
   }
 
   /** The minute is over. */
@@ -205,13 +205,13 @@ class DriverMinute implements StayVisitor {
       ctx.send('cell', cellText(this.#cells[i]!), 'add', startMs, this.#tallies[i]);
   }
 
-  get #isSomewhere(): boolean {
+  #isSomewhere(): boolean {
     return this.#status !== undefined && this.#status !== 'offline';
   }
 
   /** It did what the last ping says until a time, as long as that holds. */
   #hold(untilMs: number): void {
-    if (!this.#isSomewhere) return;
+    if (!this.#isSomewhere()) return;
     const fromMs = Math.max(this.#sinceMs, this.#endMs - MINUTE_MS);
     const toMs = Math.min(untilMs, this.#ts + this.#presenceMs, this.#endMs);
     if (toMs <= fromMs) return;

@@ -118,7 +118,7 @@ export class PingLog {
   /** The newest ping of all; if all were taken out, the last of these. */
   get newest(): Ping | undefined {
     if (this.#codes === undefined) return this.taken;
-    return { ts: this.#newestMs, status: this.#newestStatus, cell: cellText(this.#newestCell) };
+    return { ts: this.#newestMs(), status: this.#newestStatus, cell: cellText(this.#newestCell) };
   }
 
   /** There are pings, and the newest says this. */
@@ -145,7 +145,7 @@ export class PingLog {
    */
   add(ts: number, status: Status, text: string): boolean {
     const cell = cellOf(text);
-    if (this.#codes === undefined || ts >= this.#newestMs) {
+    if (this.#codes === undefined || ts >= this.#newestMs()) {
       this.#append(ts, status, cell, false);
       return true;
     }
@@ -246,7 +246,7 @@ export class PingLog {
     this.#from = moved ? at : at - 1;
     codes[this.#from] = MOVED + (code & 3);
     codes[this.#from + 1] = cellCode(cell, 0);
-    this.#spanMs = this.#newestMs - ms;
+    this.#spanMs = this.#newestMs() - ms;
     this.#firstMs = ms;
     const left = this.#used - this.#from;
     if (left * FEW_LEFT > codes.length) return;
@@ -256,7 +256,7 @@ export class PingLog {
     this.#used = left;
   }
 
-  get #newestMs(): number {
+  #newestMs(): number {
     return this.#firstMs + this.#spanMs;
   }
 

@@ -18,6 +18,8 @@ export class LocalMail {
   readonly #mailUntil = new Map<number, number>();
   /** Partitions that work here, or are about to. */
   readonly #here = new Set<number>();
+  /** By stage, of the slowest, when all had heard each other. */
+  #leastMarks: readonly number[] = [];
 
   constructor(pipeline: Pick<CommitPipeline, 'holds' | 'carriesMailTo'>) {
     this.#pipeline = pipeline;
@@ -48,10 +50,18 @@ export class LocalMail {
   /** Has a partition hear all of them, and what is left that it has said to itself. True when anything was said. */
   exchange(to: OwnedPartition, owned: readonly OwnedPartition[]): boolean {
     if (!this.#mayTakePart(to.partition) || this.#hasMailBefore(to)) return false;
-    let heard = false;
-    for (const { partition: from } of owned)
-      if (this.#mayTakePart(from) && to.partition.hear(from)) heard = true;
-    return heard;
+    const others = owned.map(({ partition }) => partition);
+    return to.partition.hear(others.filter((from) => this.#mayTakePart(from)));
+  }
+
+  /** All have heard each other. */
+  exchanged(owned: readonly OwnedPartition[]): void {
+    this.#leastMarks = leastMarksOf(owned);
+  }
+
+  /** Since then the slowest has given a mark: what is said may let somebody close. */
+  letsClose(owned: readonly OwnedPartition[]): boolean {
+    return leastMarksOf(owned).some((ms, stage) => ms !== this.#leastMarks[stage]);
   }
 
   /** A partition has mail in the stream that it will read soon: then it hears the others. */
@@ -71,4 +81,10 @@ export class LocalMail {
     const to = partition.partition;
     return this.#pipeline.carriesMailTo(to) || partition.inputSeq < (this.#mailUntil.get(to) ?? 0);
   }
+}
+
+/** By stage, of the slowest. */
+function leastMarksOf(owned: readonly OwnedPartition[]): number[] {
+  const marks = owned.map(({ partition }) => partition.marks);
+  return marks[0]?.map((_, stage) => Math.min(...marks.map((ofOne) => ofOne[stage]!))) ?? [];
 }

@@ -10,6 +10,13 @@ import type { Control } from '../partition/journal.js';
 import type { Partition } from '../partition/partition.js';
 import type { ActorView, NodeStats, PartitionStatus, QuarantinedActor } from './status.js';
 
+/** How far input is taken in one turn. */
+export interface TakeUntil {
+  readonly monotonicMs: number;
+  /** Event time. */
+  readonly eventMs: number;
+}
+
 export interface TakeLimits {
   /** Input bytes a partition takes in one turn. */
   readonly turnBytes: number;
@@ -63,16 +70,21 @@ export class OwnedPartition {
     if (this.reader.failure !== undefined) throw this.reader.failure;
     this.#accepting = this.uncommittedEvents < limits.uncommittedEventsMax && !this.partition.backlogged;
     if (this.#accepting && this.#waiting.length === 0) this.#waiting = this.reader.take(limits.turnBytes);
+    return this.hasInput;
+  }
+
+  /** There is something that `accept` would take. */
+  get hasInput(): boolean {
     return this.#accepting && this.#waiting.length > 0;
   }
 
   /**
-   * Has the partition take what was fetched, the first message in any case and the others until a time: nothing but
+   * Has the partition take what was fetched up to an event time, the first message whatever the clock says: nothing but
    * operations of the partition, for it may be broken off.
    */
-  accept(wallMs: number, untilMs: number, stats: NodeStats): void {
-    if (!this.#accepting) return;
+  accept(wallMs: number, { monotonicMs, eventMs }: TakeUntil, stats: NodeStats): void {
     const { partition } = this;
+    if (!this.#accepting || partition.watermarkMs >= eventMs) return;
     for (const { subject, seq, payload, storedAtMs } of this.#waiting) {
       if (isEventSubject(subject)) {
         const events = partition.acceptEvents(payload, seq, wallMs, storedAtMs);
@@ -83,7 +95,8 @@ export class OwnedPartition {
         partition.acceptMail(payload, seq);
         stats.mailFrames++;
       }
-      if (partition.backlogged || this.#clock.monotonic() >= untilMs) break;
+      if (partition.backlogged || partition.watermarkMs >= eventMs) break;
+      if (this.#clock.monotonic() >= monotonicMs) break;
     }
   }
 

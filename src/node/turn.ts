@@ -36,6 +36,8 @@ interface Job {
 const BEHIND_FULLY = 16;
 /** Of the time, making commits takes so much at most, as long as commits may be gathered. */
 const COMMIT_SHARE = 0.5;
+/** Of a replay, a commit that is due waits so many times as long for the next exchange. */
+const PATIENCE = 2;
 /** So long after a commit was sent, mail of it that is for partitions here is waited for, ms. */
 const READ_MAIL_MS = 100;
 /** What is said goes back and forth so often in one turn at most: there are fewer stages. */
@@ -52,6 +54,8 @@ export class Turn {
   #live = true;
   /** Whose turn it is to close first; until it has closed. */
   #first = 0;
+  /** Event time of the slowest at the last look, when others were held back for it. */
+  #slowestMs = Number.NaN;
 
   constructor(options: TurnOptions) {
     this.#options = options;
@@ -85,7 +89,9 @@ export class Turn {
       const fetched = !snapshotter.full && one.fetch(limits);
       waiting ||= fetched || one.partition.moreDue;
     }
-    const damaged = this.#work(owned, wallMs, waiting ? this.#watch : this.#noWatch);
+    const { replayCommitEveryMs } = limits;
+    const mayGather = !this.#live && waiting && !this.#isCommitDue(PATIENCE * replayCommitEveryMs);
+    const { damaged, gathered } = this.#work(owned, wallMs, { watched: waiting, mayGather });
     for (const one of owned) {
       if (one.settleInput() > 0) worked = true;
       stats.steps++;
@@ -94,15 +100,21 @@ export class Turn {
     }
     for (const partition of damaged) partitions.rebuild(partition.partition).catch(this.#options.onFailure);
     this.#live = live;
-    const sinceMs = clock.monotonic() - pipeline.startedAtMs;
-    const due = sinceMs >= this.#commitEveryMs(owned, closing) || partitions.releasing;
-    if (closing) worked = true;
+    const due = this.#isCommitDue(this.#commitEveryMs(owned, closing));
+    if (closing || gathered) worked = true;
     // Nobody waits for states that a replay has changed: more of it may come, and change them again.
     const idle = !worked && (live || owned.some((one) => this.#isWaitedFor(one)));
     // Mail of the last commit is about to be read here: then the next is said without the stream.
-    const reading = sinceMs < READ_MAIL_MS && !partitions.releasing && localMail.isReading(owned);
-    if ((idle || due) && !reading && commits.start()) worked = true;
+    const reading = !this.#isCommitDue(READ_MAIL_MS) && localMail.isReading(owned);
+    // Before a commit all that was said here is heard here.
+    if ((idle || due) && !reading && !gathered && commits.start()) worked = true;
     return worked;
+  }
+
+  /** The last commit was sent so long ago, or somebody waits for the last of all. */
+  #isCommitDue(everyMs: number): boolean {
+    const { clock, owned, pipeline } = this.#options;
+    return owned.releasing || clock.monotonic() - pipeline.startedAtMs >= everyMs;
   }
 
   /** Others wait for the partition's next commit, or it takes nothing before that. */
@@ -137,11 +149,37 @@ export class Turn {
     return [...owned.slice(this.#first), ...owned.slice(0, this.#first)];
   }
 
-  /** Input that was fetched, and time, for each, and what they tell each other. Gives those whose snapshots are damaged. */
-  #work(owned: readonly OwnedPartition[], wallMs: number, watch: TurnWatch): Set<Partition> {
+  /**
+   * Event time up to which input is taken: of a replay, nobody goes on to a pane that the slowest has not come to. So they close a
+   * minute together, and what they tell of it merges. Only as long as the slowest moves on by what it takes.
+   * Source: watermark alignment of Apache Flink, FLIP-182.
+   */
+  #takeUntilMs(owned: readonly OwnedPartition[]): number {
+    const { paneMs } = this.#options.partition;
+    const taking = owned.filter(({ hasInput }) => hasInput);
+    const slowestMs = Math.min(...taking.map(({ partition }) => partition.watermarkMs));
+    if (this.#live || slowestMs === this.#slowestMs) {
+      this.#slowestMs = Number.NaN;
+      return Number.POSITIVE_INFINITY;
+    }
+    this.#slowestMs = slowestMs;
+    return (Math.floor(slowestMs / paneMs) + 1) * paneMs;
+  }
+
+  /**
+   * Input that was fetched, and time, for each, and what they tell each other. Gives those whose snapshots are damaged.
+   * @param how.mayGather what they tell may wait until it lets somebody close: an actor is then told once of a minute, not in
+   *   every turn; `gathered` when it does wait
+   */
+  #work(
+    owned: readonly OwnedPartition[],
+    wallMs: number,
+    { watched, mayGather }: { watched: boolean; mayGather: boolean },
+  ): { damaged: Set<Partition>; gathered: boolean } {
     const { clock, limits, localMail, stats } = this.#options;
     const { turnTimersMax, turnTimersMs, turnInputMs } = limits;
     const damaged = new Set<Partition>();
+    let gathered = mayGather;
     const unlessDamaged = ({ partition, what }: Job): void => {
       try {
         what();
@@ -151,7 +189,7 @@ export class Turn {
       }
     };
     const startedMs = clock.monotonic();
-    const inputUntilMs = startedMs + turnInputMs;
+    const until = { monotonicMs: startedMs + turnInputMs, eventMs: this.#takeUntilMs(owned) };
     // Nobody waits for a replay's next value: what it closes, it closes in large pieces.
     const timersUntilMs = this.#live ? startedMs + turnTimersMs : Number.POSITIVE_INFINITY;
     let timersLeft = turnTimersMax;
@@ -165,9 +203,12 @@ export class Turn {
     };
     for (const [i, one] of owned.entries())
       add(one, () => {
-        one.accept(wallMs, inputUntilMs, stats);
+        one.accept(wallMs, until, stats);
         // Whose turn it is closes something in every turn, however long input took.
         advance(one, i === 0 ? Math.max(timersUntilMs, clock.monotonic() + 1) : timersUntilMs);
+        if (i < owned.length - 1) return;
+        gathered &&= !localMail.letsClose(owned);
+        if (!gathered) addRound(1);
       });
     const addRound = (round: number): void => {
       let heard = false;
@@ -177,12 +218,13 @@ export class Turn {
             heard = true;
             advance(one, timersUntilMs);
           }
-          if (heard && i === owned.length - 1 && round < ROUNDS_MAX) addRound(round + 1);
+          if (i < owned.length - 1) return;
+          if (heard && round < ROUNDS_MAX) addRound(round + 1);
+          else localMail.exchanged(owned);
         });
     };
-    addRound(1);
 
-    underOneWatch(watch, jobs, {
+    underOneWatch(watched ? this.#watch : this.#noWatch, jobs, {
       work: unlessDamaged,
       brokenOff: ({ partition }, error) => {
         unlessDamaged({
@@ -193,7 +235,7 @@ export class Turn {
         });
       },
     });
-    return damaged;
+    return { damaged, gathered };
   }
 
   /** Lets time pass in a partition, a bite at a time, as far as the turn's share goes. Gives how many timers fired. */

@@ -135,15 +135,15 @@ export class Dispatcher implements ActorContext, Caller {
   }
 
   get key(): string {
-    return this.#actor.key;
+    return this.#actor().key;
   }
 
   get watermark(): number {
-    return this.#here.limits[this.#actor.type.stage]!;
+    return this.#here.limits[this.#actor().type.stage]!;
   }
 
   send(type: string, key: string, name: string, atMs: number, body: unknown): void {
-    const from = this.#actor.type;
+    const from = this.#actor().type;
     const target = this.#here.registry.types.get(type);
     const declared = from.sends.get(type);
     if (target === undefined || declared === undefined)
@@ -159,7 +159,7 @@ export class Dispatcher implements ActorContext, Caller {
   }
 
   schedule(timer: string, atMs: number): void {
-    const actor = this.#actor;
+    const actor = this.#actor();
     const timers = (actor.timers ??= new Times());
     if (timers.get(timer) === atMs) return;
     if (!Number.isFinite(atMs)) throw refuse(`The timer "${timer}" is set for ${atMs}, which is no time.`);
@@ -168,15 +168,15 @@ export class Dispatcher implements ActorContext, Caller {
   }
 
   cancel(timer: string): void {
-    this.#actor.timers?.delete(timer);
+    this.#actor().timers?.delete(timer);
   }
 
   due(timer: string): number | undefined {
-    return this.#actor.timers?.get(timer);
+    return this.#actor().timers?.get(timer);
   }
 
   emit(draft: RowDraft): void {
-    const { stage } = this.#actor.type;
+    const { stage } = this.#actor().type;
     const { marks, partitions } = this.#here;
     const { end, repeats } = draft;
     const lastEnd = repeats === undefined ? end : end + repeats.times * repeats.everyMs;
@@ -189,7 +189,7 @@ export class Dispatcher implements ActorContext, Caller {
 
   show(values: Readonly<Record<string, number>>): void {
     expectValues(values);
-    this.#effects.show(this.#actor, values);
+    this.#effects.show(this.#actor(), values);
   }
 
   late(event: ActorEvent): void {
@@ -211,12 +211,13 @@ export class Dispatcher implements ActorContext, Caller {
   }
 
   forget(): void {
-    const actor = this.#actor;
+    const actor = this.#actor();
     actor.forgotten = true;
     actor.timers = undefined;
   }
 
-  get #actor(): Resident {
+  /** Whose call is running. */
+  #actor(): Resident {
     this.#expectCall();
     return this.#calling!;
   }

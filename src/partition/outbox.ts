@@ -65,7 +65,7 @@ export class Outbox {
   }
 
   /** Takes all messages, in the order in which they were said. */
-  take(): MailMessage[] {
+  take(): OpenMessage[] {
     const messages = this.#messages;
     if (messages.length === 0) return messages;
     this.#messages = [];

@@ -29,7 +29,7 @@ import { viewOfQuarantine, type QuarantinedActor, type Trouble } from './quarant
 import type { RowBlock } from './row-block.js';
 import { Step, type StepParts } from './step.js';
 import { StepFacts } from './step-facts.js';
-import { StepLog, type Operation } from './step-log.js';
+import { StepLog, type HeardShare, type Operation } from './step-log.js';
 import { TimerQueue } from './timers.js';
 import type { SilentProducer, TimeRules } from './watermark.js';
 
@@ -146,10 +146,10 @@ export class Partition {
   }
   /** Log sequence of the last input taken: read on after it (P3). */
   get inputSeq(): number {
-    return this.#facts.inputSeq;
+    return this.#facts().inputSeq;
   }
   get watermarkMs(): number {
-    return this.#facts.watermarkMs;
+    return this.#facts().watermarkMs;
   }
   get resident(): number {
     return this.#actors.size;
@@ -170,23 +170,27 @@ export class Partition {
   }
   /** Event time up to which each stage has closed. */
   get closedMs(): readonly number[] {
-    return this.#facts.closed;
+    return this.#facts().closed;
   }
   /** No replay is attached here. */
   get live(): boolean {
-    return this.#facts.producers.live;
+    return this.#facts().producers.live;
+  }
+  /** Its marks, by stage. */
+  get marks(): number[] {
+    return this.#timers.map((_, stage) => this.#facts().marks.get(stage, this.partition));
   }
   get counters(): ReadonlyMap<string, number> {
-    return this.#facts.counters;
+    return this.#facts().counters;
   }
   /** Timers are due that no step had the budget for. */
   get moreDue(): boolean {
-    return this.#facts.due.includes(true);
+    return this.#facts().due.includes(true);
   }
   /** Closing is more than a pane behind what it may: let it catch up before it takes more input (P8). */
   get backlogged(): boolean {
     const { paneMs } = this.#config;
-    const { due, limits, closed } = this.#facts;
+    const { due, limits, closed } = this.#facts();
     return due.some((isDue, stage) => isDue && limits[stage]! - closed[stage]! > paneMs);
   }
   /** It has heard other partitions of its process since its last commit, or they it: they commit together. */
@@ -196,7 +200,7 @@ export class Partition {
   /** Somebody waits for the next commit: another partition, or the world. Otherwise it only changes states. */
   get hasNews(): boolean {
     const { facts, effects } = this.#step;
-    return effects.leaves || effects.tells || (facts.marksMoved && !this.#allKnowMarks);
+    return effects.leaves || effects.tells || (facts.marksMoved && !this.#allKnowMarks());
   }
   /** Actors that are not called, for their calls had failed one after the other. */
   get quarantined(): Iterable<QuarantinedActor> {
@@ -217,37 +221,42 @@ export class Partition {
    *   only when it is ahead of that and of ours, for either of the two clocks may be behind
    */
   acceptEvents(bytes: Uint8Array, seq: number, wallMs: number, storedMs = wallMs): number {
-    if (seq <= this.#facts.inputSeq) return 0;
+    if (seq <= this.#facts().inputSeq) return 0;
     return this.#do({ kind: 'events', bytes, seq, wallMs, storedMs });
   }
 
   /** Takes one mail frame, unless it was taken before. */
   acceptMail(bytes: Uint8Array, seq: number): void {
-    if (seq > this.#facts.inputSeq) this.#do({ kind: 'mail', bytes, seq });
+    if (seq > this.#facts().inputSeq) this.#do({ kind: 'mail', bytes, seq });
   }
 
   /**
-   * Hears what another partition of this process has said to it, before either has committed: messages, and marks that have
-   * moved. They then commit in one batch (P2), and who goes back takes the other along. False when nothing was said.
+   * Hears what partitions of this process have said to it, before any of them has committed: messages, and marks that have
+   * moved. They then commit in one batch (P2), and who goes back takes the others along. False when nothing was said.
    */
-  hear(from: Partition): boolean {
-    const { facts, effects } = from.#step;
-    const to = this.partition;
-    const marks = facts.marksMoved && from !== this ? from.#marks() : [];
-    const moved = marks.length > 0 && from.#marksHeard.get(to) !== sumOf(marks);
-    const outbox = effects.mail[to]!;
-    if (outbox.size === 0 && !moved) return false;
+  hear(others: Iterable<Partition>): boolean {
+    const said: HeardShare[] = [];
+    for (const from of others) {
+      const share = from.#sayTo(this);
+      if (share !== undefined) said.push(share);
+    }
+    if (said.length === 0) return false;
+    this.#do({ kind: 'heard', said });
+    return true;
+  }
+
+  /** What another partition of this process has not been told: marks only when they have moved. */
+  #sayTo(to: Partition): HeardShare | undefined {
+    const { facts, effects } = this.#step;
+    const marks = facts.marksMoved && to !== this ? this.marks : [];
+    const moved = marks.length > 0 && this.#marksHeard.get(to.partition) !== sumOf(marks);
+    const outbox = effects.mail[to.partition]!;
+    if (outbox.size === 0 && !moved) return undefined;
     // First of all: it may be broken off anywhere behind this, and what was taken is then said again.
     this.#joined = true;
-    from.#joined = true;
-    if (moved) from.#marksHeard.set(to, sumOf(marks));
-    this.#do({
-      kind: 'heard',
-      from: from.partition,
-      marks: moved ? marks : [],
-      messages: outbox.take(),
-    });
-    return true;
+    to.#joined = true;
+    if (moved) this.#marksHeard.set(to.partition, sumOf(marks));
+    return { from: this.partition, marks: moved ? marks : [], messages: outbox.take() };
   }
 
   /** Goes back to the last commit and does all again but what it has heard of others here: they go back too. */
@@ -306,7 +315,7 @@ export class Partition {
   prepareCommit(): void {
     if (this.#prepared !== undefined) return;
     // What was said to actors here is theirs before the commit, which does not hold it.
-    if (this.#step.effects.waits) this.advance(this.#facts.wallMs, 0);
+    if (this.#step.effects.waits) this.advance(this.#facts().wallMs, 0);
     this.#prepared = this.#changes();
   }
 
@@ -338,7 +347,7 @@ export class Partition {
     }
     const number = ++this.#commit;
     const { marksMoved } = facts;
-    const marks = marksMoved ? this.#marks() : undefined;
+    const marks = marksMoved ? this.marks : undefined;
     const joined = this.#joined;
     this.#joined = false;
     this.#actors.committedChanges(number, changes);
@@ -409,25 +418,20 @@ export class Partition {
 
   /** The producer that holds back this partition's watermark. */
   holder(wallMs: number): string | undefined {
-    return this.#facts.producers.holder(wallMs);
+    return this.#facts().producers.holder(wallMs);
   }
 
   /** Live producers that fell silent without a last word. */
   silent(wallMs: number): SilentProducer[] {
-    return this.#facts.producers.silent(wallMs);
+    return this.#facts().producers.silent(wallMs);
   }
 
-  get #facts(): StepFacts {
+  #facts(): StepFacts {
     return this.#step.facts;
   }
 
-  /** Its marks, by stage. */
-  #marks(): number[] {
-    return this.#timers.map((_, stage) => this.#facts.marks.get(stage, this.partition));
-  }
-
-  get #allKnowMarks(): boolean {
-    return this.#marksKnownBy(this.#marks()).size === this.#config.partitions - 1;
+  #allKnowMarks(): boolean {
+    return this.#marksKnownBy(this.marks).size === this.#config.partitions - 1;
   }
 
   #marksKnownBy(marks: readonly number[]): Set<number> {
@@ -540,7 +544,7 @@ export class Partition {
   /** What was done since the last commit is done: one goes back to here. */
   #settle(): void {
     this.#log.clear();
-    this.#saved = this.#facts.copy();
+    this.#saved = this.#facts().copy();
     for (const queue of this.#timers) queue.settle();
     this.#step.settle();
   }

@@ -6,7 +6,13 @@
  * between them are garbage as soon as they are heard.
  */
 
-import type { MailMessage } from './frame.js';
+import type { MailShare } from './frame.js';
+import type { OpenMessage } from './outbox.js';
+
+/** What another partition of its process has said: the marks only when they have moved. */
+export interface HeardShare extends MailShare {
+  readonly messages: readonly OpenMessage[];
+}
 
 export type Operation =
   | {
@@ -17,13 +23,7 @@ export type Operation =
       readonly storedMs: number;
     }
   | { readonly kind: 'mail'; readonly bytes: Uint8Array; readonly seq: number }
-  | {
-      readonly kind: 'heard';
-      readonly from: number;
-      /** The sender's mark per stage; empty when they have not moved. */
-      readonly marks: readonly number[];
-      readonly messages: readonly MailMessage[];
-    }
+  | { readonly kind: 'heard'; readonly said: readonly HeardShare[] }
   | { readonly kind: 'time'; readonly wallMs: number; readonly timersMax: number };
 
 export type OperationOf<K extends Operation['kind']> = Extract<Operation, { kind: K }>;

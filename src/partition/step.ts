@@ -12,11 +12,12 @@ import { Delivery } from './delivery.js';
 import { Dispatcher } from './dispatcher.js';
 import { openEventFrame, openMailFrame, type MailMessage } from './frame.js';
 import type { HandlerGuard } from './handler-guard.js';
-import { CallFailed, type PoisonRules } from './poison.js';
+import { Outbox } from './outbox.js';
+import { CallFailed, textOf, type PoisonRules } from './poison.js';
 import type { QuarantinedActor } from './quarantine.js';
 import { StepEffects, type Effects } from './step-effects.js';
 import type { StepFacts } from './step-facts.js';
-import type { Operation, OperationOf } from './step-log.js';
+import type { HeardShare, Operation, OperationOf } from './step-log.js';
 import type { TimerQueue } from './timers.js';
 
 export interface StepParts {
@@ -141,12 +142,30 @@ export class Step {
     return told;
   }
 
-  #hear({ from, marks, messages }: OperationOf<'heard'>): number {
+  #hear({ said }: OperationOf<'heard'>): number {
+    const messages = this.#merged(said);
     this.#deliver(messages);
-    this.facts.marks.raiseAll(from, marks);
+    for (const { from, marks } of said) this.facts.marks.raiseAll(from, marks);
     this.#raiseLaterLimits();
     this.facts.heard();
     return messages.length;
+  }
+
+  /**
+   * What several partitions say merges as what one says does: an actor that is told by all of them is called once.
+   * @throws CallFailed when it cannot be merged
+   */
+  #merged(said: readonly HeardShare[]): readonly MailMessage[] {
+    const { types } = this.#parts.registry;
+    const inbox = new Outbox();
+    try {
+      for (const { messages } of said)
+        for (const message of messages)
+          inbox.put(message, types.get(message[0])?.behaviour.messages?.[message[2]]);
+    } catch (error) {
+      throw new CallFailed('threw', `Messages could not be merged: ${textOf(error)}`, error);
+    }
+    return inbox.take();
   }
 
   #letTimePass(operation: OperationOf<'time'>): number {

@@ -4,7 +4,7 @@
  */
 import { ByteReader, ByteWriter } from '../core/bytes.js';
 import { mergeSketch } from './sketch.js';
-import type { Tally } from './tally.js';
+import { emptyTally, type Tally } from './tally.js';
 
 /** Written by all: nothing that they do waits for anything. */
 const packer = new ByteWriter();
@@ -23,7 +23,7 @@ export class PackedTallies {
   push(tally: Tally): void {
     packTally(tally);
     this.#reserve(packer.length);
-    this.#bounds.push(packer.copyTo(this.#bytes, this.#end));
+    this.#bounds.push(packer.copyTo(this.#bytes, this.#end()));
   }
 
   /** Drops the first one. */
@@ -39,7 +39,7 @@ export class PackedTallies {
   }
 
   at(index: number): Tally {
-    return this.addTo({ n: [] }, index, 1);
+    return this.addTo(emptyTally(), index, 1);
   }
 
   /** Adds `factor` times a tally into another one, in place, without making it. */
@@ -70,7 +70,7 @@ export class PackedTallies {
       writer.uint(packer.length);
       loose.rawBy(packer);
     }
-    if (this.length > 0) writer.raw(this.#bytes.subarray(bounds[0], this.#end));
+    if (this.length > 0) writer.raw(this.#bytes.subarray(bounds[0], this.#end()));
     writer.rawBy(loose);
   }
 
@@ -78,20 +78,20 @@ export class PackedTallies {
   static readFrom(reader: ByteReader): PackedTallies {
     const tallies = new PackedTallies();
     const bounds = tallies.#bounds;
-    for (let left = reader.uint(); left > 0; left--) bounds.push(tallies.#end + reader.uint());
-    tallies.#bytes = new Uint8Array(reader.raw(tallies.#end));
+    for (let left = reader.uint(); left > 0; left--) bounds.push(tallies.#end() + reader.uint());
+    tallies.#bytes = new Uint8Array(reader.raw(tallies.#end()));
     return tallies;
   }
 
-  get #end(): number {
+  #end(): number {
     return this.#bounds[this.#bounds.length - 1]!;
   }
 
   /** Makes room behind the last one: of what the first ones have left, or in a new piece, twice as large. */
   #reserve(more: number): void {
-    if (this.#end + more <= this.#bytes.length) return;
+    if (this.#end() + more <= this.#bytes.length) return;
     const [from] = this.#bounds as [number];
-    const used = this.#bytes.subarray(from, this.#end);
+    const used = this.#bytes.subarray(from, this.#end());
     if (2 * (used.length + more) > this.#bytes.length) this.#bytes = new Uint8Array(2 * (used.length + more));
     this.#bytes.set(used);
     this.#bounds = this.#bounds.map((bound) => bound - from);

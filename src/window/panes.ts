@@ -6,7 +6,7 @@
  */
 import { ByteReader, type ByteWriter } from '../core/bytes.js';
 import { PackedTallies } from './packed-tallies.js';
-import { addTally, copyTally, type Tally } from './tally.js';
+import { addTally, copyTally, emptyTally, type Tally } from './tally.js';
 
 /**
  * The sum of all panes from an index on: what a window has left behind is taken away when the window is asked for, and has
@@ -234,7 +234,7 @@ export class Panes {
   }
 
   #sumFrom(first: number, end: number): Tally {
-    const sum: Tally = { n: [] };
+    const sum = emptyTally();
     for (let i = first; i < end; i++) this.#addTo(sum, i, 1);
     return sum;
   }

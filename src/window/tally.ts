@@ -11,6 +11,18 @@ export interface Tally {
   q?: Sketch;
 }
 
+/**
+ * V8 keeps lists of small integers apart from lists of doubles. Where code has seen both it makes each list of the first kind
+ * into one of the second as it comes, by a call that costs more than adding a tally. Sums of a region are doubles, so all are.
+ */
+const A_DOUBLE = 0.5;
+const NO_COUNTERS: readonly number[] = [A_DOUBLE].slice(0, 0);
+
+/** A tally of nothing. */
+export function emptyTally(): Tally {
+  return { n: NO_COUNTERS.slice() };
+}
+
 /** The full list of counters of a kind of tally, and their indices. */
 export class TallyShape<Name extends string> {
   readonly names: readonly Name[];
@@ -20,7 +32,7 @@ export class TallyShape<Name extends string> {
   constructor(names: readonly Name[]) {
     this.names = names;
     this.index = Object.fromEntries(names.map((name, i) => [name, i])) as Record<Name, number>;
-    this.#zeros = names.map(() => 0);
+    this.#zeros = names.map(() => A_DOUBLE).fill(0);
   }
 
   /** @param last counters behind this one are 0 and left out */

@@ -11,7 +11,8 @@ function partition(id: number, parts: { inputSeq?: number; careful?: boolean } =
     inputSeq: 0,
     careful: false,
     ...parts,
-    hear: (from: { partition: number }) => heard.push(from.partition) > 0,
+    marks: [0, 0],
+    hear: (others: { partition: number }[]) => heard.push(...others.map((from) => from.partition)) > 0,
   };
   return { heard, core, owned: { partition: core } as unknown as OwnedPartition };
 }
