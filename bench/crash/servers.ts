@@ -94,8 +94,11 @@ export class Servers {
     this.#children[index]?.signal('SIGSTOP');
   }
 
-  thaw(index: number): void {
-    this.#children[index]?.signal('SIGCONT');
+  /** One that was frozen goes on; resolves when it answers and, in a cluster, has caught up. */
+  async thaw(index: number): Promise<void> {
+    const frozen = this.#children[index];
+    frozen?.signal('SIGCONT');
+    if (frozen !== undefined) await this.#ready(index);
   }
 
   /** Starts one that was killed; resolves when it answers and, in a cluster, has caught up. */
@@ -123,6 +126,8 @@ export class Servers {
     await waitFor(
       `${nameOf(index)} is healthy`,
       async () => {
+        // Killed meanwhile: it is for who did that to wait for it.
+        if (this.#children[index] !== child) return true;
         if (child.end !== undefined)
           throw new Error(`nats-server ${nameOf(index)} ended: see ${this.#folder}`);
         const answer = await fetch(health, { signal: AbortSignal.timeout(2_000) }).catch(() => undefined);

@@ -157,7 +157,7 @@ export class Storm {
     servers.freeze(index);
     this.#mend(async () => {
       await sleep(awayMs);
-      servers.thaw(index);
+      await servers.thaw(index);
       this.#serverAtMs = performance.now();
     });
   }
