@@ -156,10 +156,12 @@ export class Step {
    * @throws CallFailed when it cannot be merged
    */
   #merged(said: readonly HeardShare[]): readonly MailMessage[] {
+    const spoken = said.filter(({ messages }) => messages.length > 0);
+    if (spoken.length === 1) return spoken[0]!.messages;
     const { types } = this.#parts.registry;
     const inbox = new Outbox();
     try {
-      for (const { messages } of said)
+      for (const { messages } of spoken)
         for (const message of messages)
           inbox.put(message, types.get(message[0])?.behaviour.messages?.[message[2]]);
     } catch (error) {
