@@ -4,6 +4,7 @@
  */
 import type { Partition } from '../partition/partition.js';
 import { DEFAULT_POISON_RULES } from '../partition/poison.js';
+import { Alignment } from './alignment.js';
 import type { CommitPipeline } from './commit-pipeline.js';
 import type { Commits } from './commits.js';
 import type { NodeLimits } from './limits.js';
@@ -54,8 +55,7 @@ export class Turn {
   #live = true;
   /** Whose turn it is to close first; until it has closed. */
   #first = 0;
-  /** Event time of the slowest at the last look, when others were held back for it. */
-  #slowestMs = Number.NaN;
+  readonly #alignment: Alignment;
 
   constructor(options: TurnOptions) {
     this.#options = options;
@@ -64,20 +64,12 @@ export class Turn {
     const { operationTimeMaxMs: limitMs } = { ...DEFAULT_POISON_RULES, ...poison };
     this.#watch = { guard, clock, limitMs };
     this.#noWatch = { guard: undefined, clock, limitMs };
+    this.#alignment = new Alignment(options.partition.paneMs);
   }
 
   /** True when anything was done. */
   run(): boolean {
-    const {
-      clock,
-      limits,
-      owned: partitions,
-      commits,
-      pipeline,
-      snapshotter,
-      localMail,
-      stats,
-    } = this.#options;
+    const { clock, limits, owned: partitions, commits, snapshotter, localMail, stats } = this.#options;
     const wallMs = clock.now();
     let worked = false;
     let live = true;
@@ -150,23 +142,6 @@ export class Turn {
   }
 
   /**
-   * Event time up to which input is taken: of a replay, nobody goes on to a pane that the slowest has not come to. So they close a
-   * minute together, and what they tell of it merges. Only as long as the slowest moves on by what it takes.
-   * Source: watermark alignment of Apache Flink, FLIP-182.
-   */
-  #takeUntilMs(owned: readonly OwnedPartition[]): number {
-    const { paneMs } = this.#options.partition;
-    const taking = owned.filter(({ hasInput }) => hasInput);
-    const slowestMs = Math.min(...taking.map(({ partition }) => partition.watermarkMs));
-    if (this.#live || slowestMs === this.#slowestMs) {
-      this.#slowestMs = Number.NaN;
-      return Number.POSITIVE_INFINITY;
-    }
-    this.#slowestMs = slowestMs;
-    return (Math.floor(slowestMs / paneMs) + 1) * paneMs;
-  }
-
-  /**
    * Input that was fetched, and time, for each, and what they tell each other. Gives those whose snapshots are damaged.
    * @param how.mayGather what they tell may wait until it lets somebody close: an actor is then told once of a minute, not in
    *   every turn; `gathered` when it does wait
@@ -189,7 +164,7 @@ export class Turn {
       }
     };
     const startedMs = clock.monotonic();
-    const until = { monotonicMs: startedMs + turnInputMs, eventMs: this.#takeUntilMs(owned) };
+    const until = { monotonicMs: startedMs + turnInputMs, eventMs: this.#takesUntilMs(owned) };
     // Nobody waits for a replay's next value: what it closes, it closes in large pieces.
     const timersUntilMs = this.#live ? startedMs + turnTimersMs : Number.POSITIVE_INFINITY;
     let timersLeft = turnTimersMax;
@@ -236,6 +211,13 @@ export class Turn {
       },
     });
     return { damaged, gathered };
+  }
+
+  /** Event time up to which input is taken in this turn: what is live is of now in all of them. */
+  #takesUntilMs(owned: readonly OwnedPartition[]): number {
+    if (this.#live) return Number.POSITIVE_INFINITY;
+    const taking = owned.filter(({ hasInput }) => hasInput);
+    return this.#alignment.untilMs(taking.map(({ partition }) => partition));
   }
 
   /** Lets time pass in a partition, a bite at a time, as far as the turn's share goes. Gives how many timers fired. */

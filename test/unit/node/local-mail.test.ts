@@ -78,6 +78,19 @@ describe('LocalMail', () => {
     expect(all.map(({ heard }) => heard)).toEqual([[0, 2], [], [], []]);
   });
 
+  it('what is said lets somebody close when the slowest has given a mark since all heard each other', () => {
+    const { mail } = setUp();
+    const [slow, fast] = [partition(0), partition(1)];
+    const all = [slow.owned, fast.owned];
+    mail.exchanged(all);
+    fast.core.marks = [60_000, 0];
+    expect(mail.letsClose(all)).toBe(false);
+    slow.core.marks = [60_000, 0];
+    expect([mail.letsClose(all), mail.letsClose(all)]).toEqual([true, true]);
+    mail.exchanged(all);
+    expect(mail.letsClose(all)).toBe(false);
+  });
+
   it('nobody waits for one that is by itself', () => {
     const { mail } = setUp();
     mail.isStored(0, 5);

@@ -2,8 +2,9 @@
 // those who heard it, or is lost, or is said twice.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { ActorEvent } from '../../../src/actor/behaviour.js';
+import { defineActor, type ActorEvent, type Behaviour } from '../../../src/actor/behaviour.js';
 import { partitionOfKey } from '../../../src/core/hash.js';
+import type { ActorId } from '../../../src/core/ids.js';
 import type { MailMessage } from '../../../src/partition/frame.js';
 import { rowsOf } from '../../../src/partition/row-block.js';
 import { Driven, MINUTE } from './driven.js';
@@ -167,6 +168,59 @@ describe('Partitions that hear each other', () => {
     expect(known).toHaveProperty('total/t1');
     expect(known).not.toHaveProperty('total/t2');
     expect(known).not.toHaveProperty('worker/b');
+  });
+
+  it('an actor that several tell the same is called once, and knows all of it', () => {
+    let calls = 0;
+    const source = defineActor({
+      type: 'source',
+      sends: ['sum'],
+      state: () => ({}),
+      events: { tell: { key: 'key', handle: (_, { by }, ctx) => ctx.send('sum', 'all', 'add', MINUTE, by) } },
+    });
+    const sum = defineActor<{ sum: number }>({
+      type: 'sum',
+      sends: [],
+      state: () => ({ sum: 0 }),
+      messages: {
+        add: {
+          combine: (into: number, from: number) => into + from,
+          handle(state, by: number) {
+            calls++;
+            state.sum += by;
+          },
+        },
+      },
+    });
+    const behaviours = [source, sum] as Behaviour[];
+    const partitions = [0, 1, 2].map((partition) => new Driven(behaviours, { partition, partitions: 3 }));
+    const at = partitionOfKey('sum', 'all', 3);
+    const others = partitions.filter((_, partition) => partition !== at);
+    for (const [i, driven] of others.entries())
+      driven.accept([{ type: 'tell', ts: 0, key: 'k', by: 10 ** i }], 0);
+    const { partition } = partitions[at]!;
+    expect(partition.hear(partitions.map((driven) => driven.partition))).toBe(true);
+    expect([calls, partition.look('sum/all' as ActorId)?.state]).toEqual([1, { sum: 11 }]);
+  });
+
+  it('what several say and cannot be merged is told one by one', async () => {
+    const process = new Process(2);
+    const [one, two] = ['a', 'b', 'c', 'd', 'e']
+      .map((key) => ({ key, partition: partitionOfKey('worker', key, PARTITIONS) }))
+      .filter(({ partition }, i, all) => all.findIndex((other) => other.partition === partition) === i)
+      .filter(({ partition }) => partition !== partitionOfKey('total', 'clash', PARTITIONS));
+    for (const [by, said] of [one!, two!].entries())
+      process.accept(
+        [poisonedEvent({ key: said.key, by: by + 1, id: undefined, what: 'clash', fail: undefined }, 0)],
+        0,
+      );
+    process.hear();
+    expect(process.takenBack).toBe(1);
+    await process.commit();
+    process.hear();
+    await process.commit();
+    const known = Object.assign({}, ...process.partitions.map((driven) => states(driven))) as object;
+    expect(known).toMatchObject({ 'total/clash': { state: { sum: 3 } } });
   });
 
   it('nothing said is nothing heard; marks are heard once', async () => {
