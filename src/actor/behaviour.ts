@@ -26,8 +26,8 @@ export interface ActorContext {
   /** Event time up to which this actor's stage is closed, ms UTC, exclusive: nothing older comes, but late data. */
   readonly watermark: number;
   /**
-   * Sends a message to another actor. Visible to nobody before the step is committed. Messages of one step to the
-   * same actor, with the same name and time, are merged when the receiver declares `combine` for that name.
+   * Sends a message to another actor. Visible to nobody before the step is committed. Messages to the same
+   * actor, with the same name and time, are merged when the receiver declares `combine` for that name.
    * @param atMs event time that the message is about, ms UTC
    * @param body plain data (numbers, strings, arrays, objects); not to be touched after the call. What a frame cannot hold
    *   (a function, a symbol, an object in itself) fails the call
@@ -63,9 +63,9 @@ export interface EventHandler<S> {
 
 export interface MessageHandler<S, B = never> {
   /**
-   * Merges two messages that are about the same time into one, on the sender, before they leave. Must be
-   * commutative and associative. May change and return `into`. This is the answer to hot cells: whatever the heat,
-   * an actor gets at most one message per partition and commit.
+   * Merges two messages that are about the same time into one, wherever they meet before they are delivered: on the sender, and
+   * of several partitions in one process. Must be commutative and associative. May change and return `into`. This is the
+   * answer to hot cells: whatever the heat, an actor gets at most one message per partition and commit.
    */
   combine?(into: B, from: B): B;
   handle(state: S, body: B, ctx: ActorContext, atMs: number): void;

@@ -29,7 +29,10 @@ export interface NodeLimits {
    * the node is behind; when it is not, a commit follows as soon as the last one is acknowledged.
    */
   readonly commitEveryMs: number;
-  /** The same while a replay is attached, however far behind the node is, ms; what others wait for goes out sooner. */
+  /**
+   * The same while a replay is attached, however far behind the node is, ms; what others wait for goes out sooner, and a commit that
+   * is due waits up to twice as long until partitions have heard each other.
+   */
   readonly replayCommitEveryMs: number;
   /** While a minute closes, commits are at least so far apart, ms: cells are told by many, a little each time. */
   readonly closingCommitEveryMs: number;

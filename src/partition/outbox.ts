@@ -1,6 +1,7 @@
 /**
  * Messages that a step has said to actors of one place and not yet sent. Merges what may be merged (`combine`) before anything
- * leaves, so that an actor, however hot, gets at most one message per partition, commit, name and time.
+ * leaves, so that an actor, however hot, gets at most one message per partition, commit, name and time; and what several partitions of
+ * a process have said, so that it gets one of all of them.
  */
 import type { MailMessage } from './frame.js';
 

@@ -50,7 +50,7 @@ interface WindowedState {
   late: Set<number>;
 }
 
-/** Messages named `add` at a pane's start are added to it; `combine` merges them on the sender. */
+/** Messages named `add` at a pane's start are added to it; `combine` merges them on the way. */
 export function windowed(spec: WindowedSpec): Behaviour {
   const { paneMs, windowsMs, allowedLatenessMs } = spec;
   const longestMs = Math.max(...windowsMs);
