@@ -96,9 +96,8 @@ export class Servers {
 
   /** One that was frozen goes on; resolves when it answers and, in a cluster, has caught up. */
   async thaw(index: number): Promise<void> {
-    const frozen = this.#children[index];
-    frozen?.signal('SIGCONT');
-    if (frozen !== undefined) await this.#ready(index);
+    this.#children[index]?.signal('SIGCONT');
+    await this.#ready(index);
   }
 
   /** Starts one that was killed; resolves when it answers and, in a cluster, has caught up. */
@@ -121,13 +120,13 @@ export class Servers {
   }
 
   async #ready(index: number): Promise<void> {
-    const child = this.#children[index]!;
+    const child = this.#children[index];
     const health = `http://127.0.0.1:${this.#ports[index]!.monitor}/healthz`;
     await waitFor(
       `${nameOf(index)} is healthy`,
       async () => {
-        // Killed meanwhile: it is for who did that to wait for it.
-        if (this.#children[index] !== child) return true;
+        // Killed, before or meanwhile: it is for who did that to wait for it.
+        if (child === undefined || this.#children[index] !== child) return true;
         if (child.end !== undefined)
           throw new Error(`nats-server ${nameOf(index)} ended: see ${this.#folder}`);
         const answer = await fetch(health, { signal: AbortSignal.timeout(2_000) }).catch(() => undefined);

@@ -12,8 +12,9 @@ import type { ActorView, NodeStats, PartitionStatus, QuarantinedActor } from './
 
 /** How far input is taken in one turn. */
 export interface TakeUntil {
+  /** By the monotonic clock, ms. */
   readonly monotonicMs: number;
-  /** Event time. */
+  /** Event time, ms UTC. */
   readonly eventMs: number;
 }
 
@@ -73,7 +74,7 @@ export class OwnedPartition {
     return this.hasInput;
   }
 
-  /** There is something that `accept` would take. */
+  /** There is input that was fetched and may be taken now. */
   get hasInput(): boolean {
     return this.#accepting && this.#waiting.length > 0;
   }
@@ -84,8 +85,9 @@ export class OwnedPartition {
    */
   accept(wallMs: number, { monotonicMs, eventMs }: TakeUntil, stats: NodeStats): void {
     const { partition } = this;
-    if (!this.#accepting || partition.watermarkMs >= eventMs) return;
+    if (!this.#accepting) return;
     for (const { subject, seq, payload, storedAtMs } of this.#waiting) {
+      if (partition.watermarkMs >= eventMs) break;
       if (isEventSubject(subject)) {
         const events = partition.acceptEvents(payload, seq, wallMs, storedAtMs);
         this.uncommittedEvents += events;
@@ -95,8 +97,7 @@ export class OwnedPartition {
         partition.acceptMail(payload, seq);
         stats.mailFrames++;
       }
-      if (partition.backlogged || partition.watermarkMs >= eventMs) break;
-      if (this.#clock.monotonic() >= monotonicMs) break;
+      if (partition.backlogged || this.#clock.monotonic() >= monotonicMs) break;
     }
   }
 

@@ -216,7 +216,7 @@ export class Dispatcher implements ActorContext, Caller {
     actor.timers = undefined;
   }
 
-  /** Whose call is running. */
+  /** Whose call is running. No getter, for it is asked all the time: V8 enters its runtime for a private one. */
   #actor(): Resident {
     this.#expectCall();
     return this.#calling!;

@@ -28,12 +28,15 @@ export type Operation =
 
 export type OperationOf<K extends Operation['kind']> = Extract<Operation, { kind: K }>;
 
+/** What can be done again: not what was heard. */
+type Noted = Exclude<Operation, OperationOf<'heard'>>;
+
 export class StepLog {
-  #operations: Operation[] = [];
+  #operations: Noted[] = [];
   /** The last operation let time pass, and nobody was called: one that follows stands for both. */
   #quiet = false;
 
-  get operations(): readonly Operation[] {
+  get operations(): readonly Noted[] {
     return this.#operations;
   }
 
