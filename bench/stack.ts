@@ -15,7 +15,8 @@ import { locateNatsServer } from '../src/log/nats/server/locate.js';
 import { Subjects } from '../src/log/subjects.js';
 import { VmGuard } from '../src/node/handler-guard.js';
 import { Node, type NodeOptions } from '../src/node/node.js';
-import { Publisher, sideTarget } from '../src/serve/publisher.js';
+import { sideTarget } from '../src/serve/publisher.js';
+import { Publishers } from '../src/serve/publishers.js';
 import { LmdbStore } from '../src/state/lmdb/lmdb-store.js';
 import type { Market } from './market.js';
 import { producerOn } from './open-producer.js';
@@ -98,14 +99,21 @@ export async function openStack(market: Market, clock: Clock = systemClock): Pro
       const store = await LmdbStore.open(join(folder, 'snapshots'), { region: config.name, partitions });
       store.expectWrites();
       opened.push(() => store.close());
-      const node = new Node({ ...nodeOptionsOf(market, writer), log, store, subjects, clock });
-      const target = sideTarget(logOf(subjects.sideStream), subjects);
-      for (let partition = 0; partition < partitions; partition++) {
-        const publisher = new Publisher({ source: log, target, subjects, partition, clock });
-        await publisher.start();
-        opened.push(() => publisher.stop());
-        publisher.finished.catch(fail);
-      }
+      const targets = [sideTarget(logOf(subjects.sideStream), subjects)];
+      const publishers = new Publishers({ source: log, targets, subjects, clock, onFailure: fail });
+      opened.push(() => publishers.close());
+      const node = new Node({
+        ...{ ...nodeOptionsOf(market, writer), log, store, subjects, clock },
+        onOwned: (partition) => {
+          publishers.begin(partition);
+        },
+        onDropped: (partition) => {
+          publishers.end(partition);
+        },
+        onCommitted: (outputs) => {
+          publishers.committed(outputs);
+        },
+      });
       opened.push(() => node.stop());
       return node;
     };

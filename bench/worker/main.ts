@@ -100,6 +100,9 @@ async function start({ market: marketOptions, target, folder, id, limits }: Work
     onDropped: (partition) => {
       publishers.end(partition);
     },
+    onCommitted: (outputs) => {
+      publishers.committed(outputs);
+    },
   });
   await node.start();
   node.finished.catch(fail);

@@ -177,6 +177,9 @@ function newNode(
     onDropped: (partition) => {
       publishers.end(partition);
     },
+    onCommitted: (outputs) => {
+      publishers.committed(outputs);
+    },
     onRetry: (cause, attempt) => {
       logger.warn({ cause, attempt }, 'a commit was not taken yet, and is tried again');
     },

@@ -31,7 +31,7 @@ export function encodeCommit(commit: Commit, frameBytesMax: number): EncodedComm
 
 export interface Batch {
   readonly entries: LogEntry[];
-  /** Index of the last journal message of each partition, and of the first. */
+  /** Index of the last journal message of each partition, behind which its outputs are, and of the first. */
   readonly journalAt: ReadonlyMap<number, { readonly first: number; readonly last: number }>;
   /** Index of the last mail message to each partition that has any. */
   readonly mailAt: ReadonlyMap<number, number>;

@@ -13,7 +13,7 @@ import type { OwnedPartitions } from './owned-partitions.js';
 import type { Snapshotter } from './snapshotter.js';
 import type { NodeStats } from './status.js';
 
-export interface CommitsOptions extends Pick<NodeOptions, 'subjects' | 'logger'> {
+export interface CommitsOptions extends Pick<NodeOptions, 'subjects' | 'logger' | 'onCommitted'> {
   readonly owned: OwnedPartitions;
   readonly pipeline: CommitPipeline;
   readonly snapshotter: Snapshotter;
@@ -59,13 +59,14 @@ export class Commits {
 
   /** A batch was stored, but for the partitions that others have. */
   acknowledged({ committed, fenced, void: voided, mailSeq }: CommitResult, bytes: number): void {
-    const { owned, snapshotter, keeper, stats, localMail } = this.#options;
+    const { owned, snapshotter, keeper, stats, localMail, onCommitted } = this.#options;
     for (const [to, seq] of mailSeq) localMail.isStored(to, seq);
     stats.batches++;
     stats.batchBytes += bytes;
     stats.commits += committed.length;
-    for (const { partition, encoded, journalSeq } of committed) {
+    for (const { partition, encoded, journalSeq, outputs } of committed) {
       stats.rows += encoded.commit.rows;
+      onCommitted?.(outputs);
       const { control } = encoded.commit.entry;
       owned.all.get(partition)?.acknowledged(control, journalSeq);
       const journalBytes = encoded.journal.reduce((sum, { byteLength }) => sum + byteLength, 0);

@@ -5,7 +5,7 @@
  */
 import { GroundswellError } from '../core/errors.js';
 import { sleep, type Clock } from '../core/clock.js';
-import { readToEnd, type Log } from '../log/log.js';
+import { readToEnd, type Log, type LogMessage } from '../log/log.js';
 import type { Subjects } from '../log/subjects.js';
 import { JournalReader, type Control } from '../partition/journal.js';
 import { assembleBatch, type Batch, type EncodedCommit } from './batch-assembly.js';
@@ -15,6 +15,8 @@ export interface Committed {
   readonly encoded: EncodedCommit;
   /** Log sequence of the last journal message of this commit. */
   readonly journalSeq: number;
+  /** What it said to the world, as it is stored. */
+  readonly outputs: readonly LogMessage[];
 }
 
 export interface CommitResult {
@@ -122,12 +124,15 @@ export class GroupCommit {
   }
 
   #settle(commits: readonly EncodedCommit[], batch: Batch, firstSeq: number): Committed[] {
+    const { subjects } = this.#options;
     return commits.map((encoded) => {
       const { partition } = encoded.commit;
       const journalSeq = firstSeq + batch.journalAt.get(partition)!.last;
       this.#journalSeq.set(partition, journalSeq);
       this.#inputSeq.set(partition, encoded.commit.entry.control.inputSeq);
-      return { partition, encoded, journalSeq };
+      const subject = subjects.out(partition);
+      const outputs = encoded.out.map((payload, i) => ({ subject, seq: journalSeq + 1 + i, payload }));
+      return { partition, encoded, journalSeq, outputs };
     });
   }
 

@@ -3,7 +3,7 @@ import type { Registry } from '../actor/registry.js';
 import type { Clock } from '../core/clock.js';
 import type { Logger } from '../core/logger.js';
 import type { Leases } from '../log/leases.js';
-import type { Log } from '../log/log.js';
+import type { Log, LogMessage } from '../log/log.js';
 import type { Subjects } from '../log/subjects.js';
 import type { PartitionConfig } from '../partition/partition.js';
 import type { SnapshotStore } from '../state/store.js';
@@ -30,6 +30,8 @@ export interface NodeOptions {
   /** Called when the node has begun, and has ceased, to own a partition. */
   onOwned?(partition: number): void;
   onDropped?(partition: number): void;
+  /** Called with what a partition's commit has said to the world, once it is stored: commit by commit, until `onDropped`. */
+  onCommitted?(outputs: readonly LogMessage[]): void;
   /** Called when a node of the region has come, gone or said something new. */
   onMembers?(): void;
 }

@@ -7,10 +7,11 @@
 import type { Clock } from '../core/clock.js';
 import { sleep } from '../core/clock.js';
 import { GroundswellError } from '../core/errors.js';
-import type { Log, LogEntry, LogMessage, LogReader } from '../log/log.js';
+import type { Log, LogEntry, LogMessage } from '../log/log.js';
 import type { Subjects } from '../log/subjects.js';
 import { decodeOutput, type OutputFrame } from '../partition/output.js';
 import { rowsOf } from '../partition/row-block.js';
+import type { OwnOutputs, PartitionOutputs } from './own-outputs.js';
 import { renderRows } from './row-json.js';
 import { surgeOf } from './row-schema.js';
 
@@ -64,7 +65,7 @@ interface Cursor {
 }
 
 export interface PublisherOptions {
-  readonly source: Log;
+  readonly outputs: OwnOutputs;
   readonly target: PublishTarget;
   readonly subjects: Subjects;
   readonly partition: number;
@@ -77,7 +78,7 @@ const RETRY_MS = 250;
 /** Publishes the outputs of one partition to one target. */
 export class Publisher {
   readonly #options: PublisherOptions;
-  #reader: LogReader | undefined;
+  #reader: PartitionOutputs | undefined;
   #cursor: Cursor = { seq: 0, messages: 0 };
   #cursorSeq = 0;
   #running: Promise<void> = Promise.resolve();
@@ -102,11 +103,11 @@ export class Publisher {
 
   /** Reads on from the cursor. */
   async #open(): Promise<void> {
-    const { source, subjects, partition } = this.#options;
+    const { outputs, subjects, partition } = this.#options;
     await this.#reader?.close();
     this.#readThrough = this.publishedThrough;
     const from = this.#cursor.messages > 0 ? this.#cursor.seq : this.#cursor.seq + 1;
-    this.#reader = await source.read(subjects.out(partition), from, () => {
+    this.#reader = await outputs.read(subjects.out(partition), from, () => {
       this.#wake();
     });
   }
@@ -118,9 +119,8 @@ export class Publisher {
 
   /** Publishes what is committed by now, then ends. */
   async stop(): Promise<void> {
-    const { source, subjects, partition } = this.#options;
     try {
-      this.#stopAfter = (await source.last(subjects.out(partition)))?.seq ?? 0;
+      this.#stopAfter = (await this.#reader?.lastSeq()) ?? 0;
     } finally {
       this.#stopping = true;
       this.#wake();
@@ -134,7 +134,8 @@ export class Publisher {
 
   /** Outputs in the stream that were not looked at yet. */
   get lagMessages(): number {
-    return this.#reader?.pending ?? 0;
+    const { pending = 0, bufferedMessages = 0 } = this.#reader ?? {};
+    return pending + bufferedMessages;
   }
 
   /** Sequence in the engine's stream up to which all outputs of this partition are out. */

@@ -1,9 +1,12 @@
 /** The publishers of the partitions that are owned here: they come and go with them. */
 import { sleep } from '../core/clock.js';
 import { GroundswellError } from '../core/errors.js';
+import type { Log, LogMessage } from '../log/log.js';
+import { OwnOutputs } from './own-outputs.js';
 import { Publisher, type PublisherOptions } from './publisher.js';
 
-export interface PublishersOptions extends Omit<PublisherOptions, 'partition' | 'target'> {
+export interface PublishersOptions extends Omit<PublisherOptions, 'partition' | 'target' | 'outputs'> {
+  readonly source: Log;
   readonly targets: readonly PublisherOptions['target'][];
   /** Something failed that does not pass. */
   onFailure(error: unknown): void;
@@ -13,6 +16,7 @@ const AGAIN_MS = 1_000;
 
 export class Publishers {
   readonly #options: PublishersOptions;
+  readonly #outputs: OwnOutputs;
   readonly #byPartition = new Map<number, readonly Publisher[]>();
   /** What was begun for a partition last: what follows waits for it. */
   readonly #doing = new Map<number, Promise<void>>();
@@ -22,6 +26,7 @@ export class Publishers {
 
   constructor(options: PublishersOptions) {
     this.#options = options;
+    this.#outputs = new OwnOutputs(options.source);
   }
 
   get all(): readonly Publisher[] {
@@ -41,6 +46,7 @@ export class Publishers {
   /** Publishes the outputs of a partition from now on. */
   begin(partition: number): void {
     this.#wanted.add(partition);
+    this.#outputs.begin(this.#options.subjects.out(partition));
     this.#after(partition, async () => {
       while (this.#wanted.has(partition) && !this.#byPartition.has(partition)) {
         await this.#start(partition).catch(unlessPassing);
@@ -49,9 +55,15 @@ export class Publishers {
     });
   }
 
+  /** Takes what a partition has said to the world with one commit, which is stored. */
+  committed(outputs: readonly LogMessage[]): void {
+    this.#outputs.committed(outputs);
+  }
+
   /** Publishes what is committed by now, and no more: the partition's next owner does. */
   end(partition: number): void {
     this.#wanted.delete(partition);
+    this.#outputs.end(this.#options.subjects.out(partition));
     this.#after(partition, async () => {
       const publishers = this.#byPartition.get(partition) ?? [];
       this.#byPartition.delete(partition);
@@ -69,8 +81,9 @@ export class Publishers {
   }
 
   async #start(partition: number): Promise<void> {
-    const { targets, source, subjects, clock } = this.#options;
-    const publishers = targets.map((target) => new Publisher({ source, subjects, clock, target, partition }));
+    const { targets, subjects, clock } = this.#options;
+    const parts = { outputs: this.#outputs, subjects, clock, partition };
+    const publishers = targets.map((target) => new Publisher({ ...parts, target }));
     try {
       await Promise.all(publishers.map((publisher) => publisher.start()));
     } catch (error) {

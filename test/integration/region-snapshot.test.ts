@@ -24,6 +24,7 @@ import { Subjects } from '../../src/log/subjects.js';
 import { decodeBase } from '../../src/node/base/base-format.js';
 import { restoreBase } from '../../src/node/base/base-maker.js';
 import { lastControl } from '../../src/node/base/journal-tail.js';
+import { OwnOutputs } from '../../src/serve/own-outputs.js';
 import { aggregateTarget, Publisher } from '../../src/serve/publisher.js';
 import { decodeOutput } from '../../src/partition/output.js';
 import { MemoryStore } from '../../src/state/memory/memory-store.js';
@@ -206,7 +207,7 @@ describe('a region at rest', () => {
     for (let partition = 0; partition < 4; partition++) {
       const target = aggregateTarget(here.log(subjects.aggregateStream), subjects);
       const publisher = new Publisher({
-        source: here.log(),
+        outputs: new OwnOutputs(here.log()),
         target,
         subjects,
         partition,

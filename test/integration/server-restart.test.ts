@@ -15,6 +15,7 @@ import { NatsLog } from '../../src/log/nats/nats-log.js';
 import { locateNatsServer, WAYS } from '../../src/log/nats/server/locate.js';
 import { releaseWay } from '../../src/log/nats/server/release.js';
 import { superviseServer, type SupervisedServer } from '../../src/log/nats/server/supervised.js';
+import { OwnOutputs } from '../../src/serve/own-outputs.js';
 import { aggregateTarget, Publisher, sideTarget } from '../../src/serve/publisher.js';
 import { LmdbStore } from '../../src/state/lmdb/lmdb-store.js';
 import { Engine, run, subjects, type Results, type Settings, type TestProducer } from '../support/engine.js';
@@ -90,20 +91,26 @@ class Stack {
     });
     const log = this.logOf(subjects.engineStream);
     this.nodeLog = log;
+    // One kind is told of what is committed, the other reads it from the stream.
+    const told = new OwnOutputs(log);
+    for (let partition = 0; partition < PARTITIONS; partition++) told.begin(subjects.out(partition));
     this.engine = new Engine({
       ...SETTINGS,
       log,
       store: this.store,
       clock: systemClock,
       writer: randomUUID(),
+      onCommitted: (outputs) => {
+        told.committed(outputs);
+      },
     });
-    const targets = [
-      aggregateTarget(this.logOf(subjects.aggregateStream), subjects),
-      sideTarget(this.logOf(subjects.sideStream), subjects),
+    const kinds = [
+      { target: sideTarget(this.logOf(subjects.sideStream), subjects), outputs: new OwnOutputs(log) },
+      { target: aggregateTarget(this.logOf(subjects.aggregateStream), subjects), outputs: told },
     ];
-    for (const target of targets) {
+    for (const kind of kinds) {
       for (let partition = 0; partition < PARTITIONS; partition++) {
-        const publisher = new Publisher({ source: log, target, subjects, partition, clock: systemClock });
+        const publisher = new Publisher({ ...kind, subjects, partition, clock: systemClock });
         await publisher.start();
         this.publishers.push(publisher);
       }

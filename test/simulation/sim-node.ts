@@ -180,6 +180,7 @@ export class NodeHost {
       },
       onOwned: (partition) => publishing?.publishers.begin(partition),
       onDropped: (partition) => publishing?.publishers.end(partition),
+      onCommitted: (outputs) => publishing?.publishers.committed(outputs),
     });
     // A node that shares its work serves before all of it is there.
     this.node = node;

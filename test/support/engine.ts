@@ -13,7 +13,7 @@ import type { Log } from '../../src/log/log.js';
 import { MemoryLog } from '../../src/log/memory/memory-log.js';
 import { Subjects } from '../../src/log/subjects.js';
 import { loadLinearModel } from '../../src/model/load.js';
-import { Node, type MembershipOptions, type NodeLimits } from '../../src/node/node.js';
+import { Node, type MembershipOptions, type NodeLimits, type NodeOptions } from '../../src/node/node.js';
 import { decodeOutput, type Progress, type SideOutput } from '../../src/partition/output.js';
 import { OutputReader, sumCounter } from '../../src/serve/output-reader.js';
 import { MemoryStore } from '../../src/state/memory/memory-store.js';
@@ -48,6 +48,7 @@ export interface EngineOptions extends Settings {
   readonly writer?: string;
   /** Other nodes of the region; without it, the node is alone. */
   readonly membership?: MembershipOptions;
+  readonly onCommitted?: NodeOptions['onCommitted'];
 }
 
 /** All that the world was told. */
@@ -107,6 +108,7 @@ export class Engine {
       // A commit with every turn, as many places to break as there can be.
       limits: { commitEveryMs: 0, replayCommitEveryMs: 0, snapshotEveryMs: 0, ...options.limits },
       ...(options.membership === undefined ? {} : { membership: options.membership }),
+      ...(options.onCommitted === undefined ? {} : { onCommitted: options.onCommitted }),
       onRetry: (cause) => this.retries.push(cause),
     });
   }

@@ -31,6 +31,7 @@ const committed = (partition: number, number: number, parts?: CommitParts): Comm
   partition,
   encoded: encoded(partition, number, parts),
   journalSeq: number * 100,
+  outputs: [],
 });
 
 function setUp(pendingActorsMax = 10) {

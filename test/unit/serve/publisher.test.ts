@@ -6,6 +6,7 @@ import type { AppendOutcome, LogEntry, LogMessage } from '../../../src/log/log.j
 import { MemoryLog } from '../../../src/log/memory/memory-log.js';
 import { Subjects } from '../../../src/log/subjects.js';
 import { encodeOutput } from '../../../src/partition/output.js';
+import { OwnOutputs } from '../../../src/serve/own-outputs.js';
 import { Publisher, sideTarget } from '../../../src/serve/publisher.js';
 import { EagerClock } from '../../support/eager-clock.js';
 import { until } from '../../support/until.js';
@@ -48,7 +49,8 @@ function say(n: number): void {
 
 async function publisher(): Promise<Publisher> {
   const clock = new EagerClock();
-  const made = new Publisher({ source, target: sideTarget(target, subjects), subjects, partition: 0, clock });
+  const outputs = new OwnOutputs(source);
+  const made = new Publisher({ outputs, target: sideTarget(target, subjects), subjects, partition: 0, clock });
   await made.start();
   return made;
 }

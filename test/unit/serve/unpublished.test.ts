@@ -5,6 +5,7 @@ import { MemoryLog } from '../../../src/log/memory/memory-log.js';
 import { Subjects } from '../../../src/log/subjects.js';
 import { encodeOutput, type SideOutput } from '../../../src/partition/output.js';
 import { RowBlocks } from '../../../src/partition/row-block.js';
+import { OwnOutputs } from '../../../src/serve/own-outputs.js';
 import { Publisher, aggregateTarget, sideTarget } from '../../../src/serve/publisher.js';
 import { unpublished } from '../../../src/serve/unpublished.js';
 
@@ -34,6 +35,7 @@ function frame(what: 'row' | 'side' | 'nothing'): Uint8Array {
 
 describe('unpublished', () => {
   const source = new MemoryLog();
+  const outputs = new OwnOutputs(source);
   const aggregates = new MemoryLog();
   const sides = new MemoryLog();
   const count = (): Promise<number> =>
@@ -44,7 +46,7 @@ describe('unpublished', () => {
   const publish = async (): Promise<void> => {
     for (const target of [aggregateTarget(aggregates, subjects), sideTarget(sides, subjects)]) {
       for (const partition of [0, 1]) {
-        const publisher = new Publisher({ source, target, subjects, partition, clock: systemClock });
+        const publisher = new Publisher({ outputs, target, subjects, partition, clock: systemClock });
         await publisher.start();
         await publisher.stop();
       }
