@@ -28,13 +28,23 @@ export function cell(options: MarketWindows & { readonly scorer: LinearScorer })
   const { scorer } = options;
   const rows = new LevelRows('cell', options.windowsMs);
   const input = new Float64Array(scorer.inputs.length);
-  // Where each input of the scorer is among the features of its window.
-  const inputs = options.windowsMs.map((sizeMs) => ({
-    sizeMs,
-    features: scorer.inputs.flatMap(({ feature, window }, i) =>
-      parseDurationMs(window) === sizeMs ? [[i, featureNames(sizeMs).indexOf(feature)] as const] : [],
-    ),
-  }));
+  const inputs = scorer.inputs.map(({ feature, window }) => {
+    const sizeMs = parseDurationMs(window)!;
+    return {
+      window: options.windowsMs.indexOf(sizeMs),
+      place: featureNames(sizeMs).indexOf(feature),
+    };
+  });
+
+  /** Of a minute: it is in each longer window that ends with it, so all of them are among those that have closed. */
+  const score = (features: readonly FeatureVector[]): Surge => {
+    for (let i = 0; i < inputs.length; i++) {
+      const { window, place } = inputs[i]!;
+      // Wait times are 0 when there were none.
+      input[i] = features[window]!.values[place] ?? 0;
+    }
+    return scorer.score(input);
+  };
 
   return windowed({
     type: 'cell',
@@ -45,27 +55,14 @@ export function cell(options: MarketWindows & { readonly scorer: LinearScorer })
     onPane(ctx, startMs, tally, late) {
       ctx.send('gh5', ctx.key.slice(0, 5), 'add', startMs, asChild(tally, late));
     },
-    onClose(ctx, closed, find) {
-      const minute = closed.find(({ sizeMs }) => sizeMs === MINUTE_MS);
-      // Only a minute is scored, and most that closes is what slides on after it.
-      if (minute === undefined) {
-        rows.emit(ctx, closed);
-        return;
-      }
-      for (const { sizeMs, features } of inputs) {
-        const { values } = rows.featuresOf(sizeMs, find(sizeMs) ?? NOTHING, minute.lastPane);
-        // Wait times are 0 when there were none.
-        for (const [i, at] of features) input[i] = values[at] ?? 0;
-      }
-      rows.emit(ctx, closed, scorer.score(input));
+    onClose(ctx, closed) {
+      rows.emit(ctx, closed, score);
     },
     onQuiet(ctx, closed, repeats) {
       rows.emit(ctx, closed, undefined, repeats);
     },
   });
 }
-
-const NOTHING: Tally = { n: [] };
 
 /** A pane as its parent gets it: one child reported, unless this is a late piece of one that did. */
 export function asChild(tally: Tally, late: boolean): Tally {
@@ -74,29 +71,48 @@ export function asChild(tally: Tally, late: boolean): Tally {
   return child;
 }
 
+interface WindowRows {
+  /** Its place among the windows. */
+  readonly at: number;
+  readonly window: string;
+  readonly features: WindowFeatures;
+}
+
 /** The rows of one level, made of closed windows. */
 export class LevelRows {
   readonly #level: Level;
-  readonly #bySize: ReadonlyMap<number, { readonly window: string; readonly features: WindowFeatures }>;
+  readonly #bySize: ReadonlyMap<number, WindowRows>;
+  /** Features of the windows that are being emitted, by their place among the windows. */
+  readonly #features: FeatureVector[] = [];
 
   constructor(level: Level, windowsMs: readonly number[]) {
     this.#level = level;
     this.#bySize = new Map(
-      windowsMs.map((ms) => [ms, { window: formatDuration(ms), features: new WindowFeatures(ms) }]),
+      windowsMs.map((ms, at) => [ms, { at, window: formatDuration(ms), features: new WindowFeatures(ms) }]),
     );
   }
 
-  /** Good until it is asked for the next ones of a window of that size. */
-  featuresOf(sizeMs: number, tally: Tally, lastPane: Tally | undefined): FeatureVector {
-    return this.#bySize.get(sizeMs)!.features.of(this.#level, tally, lastPane);
-  }
-
-  /** Emits closed windows of the actor that is called, the minute with its surge. */
-  emit(ctx: ActorContext, closed: readonly ClosedWindow[], surge?: Surge, repeats?: Repeats): void {
+  /**
+   * Emits closed windows of the actor that is called.
+   * @param score of the minute, when it is among them: gets the features of the windows, by their place
+   */
+  emit(
+    ctx: ActorContext,
+    closed: readonly ClosedWindow[],
+    score?: (features: readonly FeatureVector[]) => Surge,
+    repeats?: Repeats,
+  ): void {
     const { key } = ctx;
     const level = this.#level;
-    for (const { sizeMs, endMs, rev, tally, lastPane } of closed) {
-      const { window, features: all } = this.#bySize.get(sizeMs)!;
+    let hasMinute = false;
+    for (const { sizeMs, tally, lastPane } of closed) {
+      const { at, features } = this.#bySize.get(sizeMs)!;
+      this.#features[at] = features.of(level, tally, lastPane);
+      hasMinute ||= sizeMs === MINUTE_MS;
+    }
+    const surge = hasMinute ? score?.(this.#features) : undefined;
+    for (const { sizeMs, endMs, rev, lastPane } of closed) {
+      const { at, window } = this.#bySize.get(sizeMs)!;
       ctx.emit({
         level,
         key,
@@ -104,7 +120,7 @@ export class LevelRows {
         start: endMs - sizeMs,
         end: endMs,
         rev,
-        features: all.of(level, tally, lastPane),
+        features: this.#features[at]!,
         surge: sizeMs === MINUTE_MS ? surge : undefined,
         children: level === 'cell' ? undefined : (lastPane?.n[market.index.children] ?? 0),
         repeats,

@@ -256,6 +256,7 @@ export class StageMarks {
 
   /** Partitions whose mark for the stage below has reached a time. */
   reported(stage: number, endMs: number): number {
+    if (this.limitMs(stage) >= endMs) return this.partitions;
     let count = 0;
     for (let p = 0; p < this.partitions; p++) if (this.get(stage - 1, p) >= endMs) count++;
     return count;

@@ -31,12 +31,8 @@ export interface WindowedSpec {
   readonly counters?: readonly string[];
   /** Called when a pane closes with anything in it, and for each late piece of it: the place to pass it upward. */
   onPane?(ctx: ActorContext, paneMs: number, tally: Tally, late: boolean): void;
-  /** Called once for each time at which windows close, with those that hold anything; `find` gives any other. */
-  onClose(
-    ctx: ActorContext,
-    closed: readonly ClosedWindow[],
-    find: (sizeMs: number) => Tally | undefined,
-  ): void;
+  /** Called once for each time at which windows close, with those that hold anything. */
+  onClose(ctx: ActorContext, closed: readonly ClosedWindow[]): void;
   /**
    * Called in the place of `onClose` for windows that end while nothing is added: the same ones hold the same, so many times
    * more, a pane later each. What slides out of an hour costs one call then, not sixty. Without it `onClose` is called for each.
@@ -80,7 +76,7 @@ export function windowed(spec: WindowedSpec): Behaviour {
       spec.onQuiet(ctx, closed, repeats);
       lastMs += repeats.times * paneMs;
     } else {
-      spec.onClose(ctx, closed, (sizeMs) => panes.windowEnding(endMs, sizeMs));
+      spec.onClose(ctx, closed);
     }
     const nextMs = panes.anyIn(lastMs + paneMs - longestMs, lastMs) ? lastMs : panes.earliestFrom(lastMs);
     if (nextMs !== undefined) ctx.schedule('close', nextMs + paneMs);
@@ -102,15 +98,14 @@ export function windowed(spec: WindowedSpec): Behaviour {
     }
     late.clear();
     for (const [endMs, sizes] of [...ends].sort(([a], [b]) => a - b)) {
-      const find = (sizeMs: number): Tally => panes.sumOf(endMs, sizeMs);
       const closed = sizes.map((sizeMs) => ({
         sizeMs,
         endMs,
         rev: panes.revise(sizeMs, endMs),
-        tally: find(sizeMs),
+        tally: panes.sumOf(endMs, sizeMs),
         lastPane: panes.get(endMs - paneMs),
       }));
-      spec.onClose(ctx, closed, find);
+      spec.onClose(ctx, closed);
     }
   }
 

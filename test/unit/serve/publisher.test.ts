@@ -50,7 +50,13 @@ function say(n: number): void {
 async function publisher(): Promise<Publisher> {
   const clock = new EagerClock();
   const outputs = new OwnOutputs(source);
-  const made = new Publisher({ outputs, target: sideTarget(target, subjects), subjects, partition: 0, clock });
+  const made = new Publisher({
+    outputs,
+    target: sideTarget(target, subjects),
+    subjects,
+    partition: 0,
+    clock,
+  });
   await made.start();
   return made;
 }
