@@ -40,5 +40,5 @@ STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --retries=6 --start-period=300s --start-interval=2s \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.GROUNDSWELL_HTTP_PORT}/healthz`).then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
 # Node is the first process, so SIGTERM reaches it.
-ENTRYPOINT ["node", "--max-semi-space-size=64", "dist/src/cli/main.js"]
+ENTRYPOINT ["node", "--min-semi-space-size=16", "--max-semi-space-size=64", "dist/src/cli/main.js"]
 CMD ["start"]

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { siblingOf } from '../src/core/sibling-thread.js';
 
 /** As `npm start` and the benches themselves run. */
-const FLAGS = ['--max-semi-space-size=64'];
+const FLAGS = ['--min-semi-space-size=16', '--max-semi-space-size=64'];
 
 export interface SiblingOptions extends Pick<ForkOptions, 'env' | 'stdio' | 'serialization'> {
   /** Further ones for its Node. */

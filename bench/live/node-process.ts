@@ -42,10 +42,14 @@ export async function startNode(options: {
     'load',
     ...(options.args ?? []),
   ];
-  const child = spawn(process.execPath, ['--max-semi-space-size=64', main, ...args], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-    env: { ...process.env, NATS_URL: '', ...env },
-  });
+  const child = spawn(
+    process.execPath,
+    ['--min-semi-space-size=16', '--max-semi-space-size=64', main, ...args],
+    {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env: { ...process.env, NATS_URL: '', ...env },
+    },
+  );
   const complaints: string[] = [];
   let stopping = false;
   const ended = new Promise<never>((_, reject) => {

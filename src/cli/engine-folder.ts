@@ -12,10 +12,8 @@ import type { EngineOptions } from './engine-options.js';
 import type { Opened } from './opened.js';
 
 export interface EngineFolder {
-  /** Undefined where nothing is kept: whoever only speaks to a server elsewhere. */
-  readonly path: string | undefined;
-  /** Locked; undefined where neither a node nor what hosts nodes is here. */
-  readonly locked: DataFolder | undefined;
+  readonly path: string;
+  readonly locked: DataFolder;
   /** Of a node here. */
   readonly store: LmdbStore | undefined;
 }
@@ -27,8 +25,7 @@ export async function openFolder(
   newId: () => string,
   opened: Opened,
 ): Promise<EngineFolder> {
-  const { node: hasNode, hosts = false, logger = silent } = options;
-  if (!hasNode && !hosts) return { path: undefined, locked: undefined, store: undefined };
+  const { node: hasNode, logger = silent } = options;
   const path = await folderFor(options, opened);
   const locked = await openDataFolder(path, newId);
   opened.add(() => locked.release());

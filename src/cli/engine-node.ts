@@ -24,7 +24,7 @@ import { aggregateTarget, sideTarget, type PublishTarget } from '../serve/publis
 import { Publishers } from '../serve/publishers.js';
 import type { LmdbStore } from '../state/lmdb/lmdb-store.js';
 import type { EngineOptions } from './engine-options.js';
-import type { Connected } from './engine-server.js';
+import type { Connected } from './engine-connection.js';
 import type { Opened } from './opened.js';
 import { OutputRetention } from './output-retention.js';
 import { packageVersion } from './package-root.js';

@@ -20,10 +20,9 @@ import type { LinearModel } from '../model/linear.js';
 import { loadLinearModel } from '../model/load.js';
 import type { Node } from '../node/node.js';
 import type { Publishers } from '../serve/publishers.js';
-import { openFolder } from './engine-folder.js';
-import { openNode } from './engine-node.js';
+import { accessTo, connectTo, ensureRegion, nameOf } from './engine-connection.js';
+import type { EngineFolder } from './engine-folder.js';
 import type { EngineOptions } from './engine-options.js';
-import { accessTo, connectTo, ensureRegion, nameOf, startServer } from './engine-server.js';
 import { failureSignal, Opened } from './opened.js';
 import { CONFIG_FOLDER } from './package-root.js';
 
@@ -83,9 +82,10 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   const opened = new Opened();
   const { failed, fail } = failureSignal();
   try {
-    const { path, locked, store } = await openFolder(options, config, randomUUID, opened);
-    // Whoever keeps nothing has a server elsewhere.
-    const server = options.nats === undefined ? await startServer(path!, options, opened, fail) : undefined;
+    const folder = await folderOf(options, config, opened);
+    // Loaded while the server starts.
+    const loading = options.node ? import('./engine-node.js') : undefined;
+    const server = await ownServer(options, folder, opened, fail);
     const target = options.nats ?? accessTo(server!);
     const writer = randomUUID();
     const connected = await connectTo(target, config.name, options, opened);
@@ -98,12 +98,10 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     const onMembers = (): void => {
       membersChanged();
     };
-    const nodeId = locked?.nodeId;
+    const nodeId = folder?.locked.nodeId;
     const parts = { config, registry, subjects, connected, log, logOf, requests, writer, onMembers };
-    const own =
-      store === undefined || nodeId === undefined
-        ? undefined
-        : await openNode(options, { ...parts, store, nodeId }, opened, fail);
+    const { openNode } = (await loading) ?? {};
+    const own = await openNode?.(options, { ...parts, store: folder!.store!, nodeId: nodeId! }, opened, fail);
     return {
       ...{ config, subjects, registry, model, log, logOf, requests, server, target, nodeId, failed },
       node: own?.node,
@@ -126,4 +124,27 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     await opened.close().catch(() => undefined);
     throw error;
   }
+}
+
+/** Where a node, or what hosts nodes, keeps its data. A client keeps nothing, and loads nothing of that. */
+async function folderOf(
+  options: EngineOptions,
+  config: RegionConfig,
+  opened: Opened,
+): Promise<EngineFolder | undefined> {
+  if (!options.node && options.hosts !== true) return undefined;
+  const { openFolder } = await import('./engine-folder.js');
+  return openFolder(options, config, randomUUID, opened);
+}
+
+/** The server under the data folder, unless there is one elsewhere: whoever keeps nothing has that. */
+async function ownServer(
+  options: EngineOptions,
+  folder: EngineFolder | undefined,
+  opened: Opened,
+  fail: (error: unknown) => void,
+): Promise<SupervisedServer | undefined> {
+  if (options.nats !== undefined) return undefined;
+  const { startServer } = await import('./engine-server.js');
+  return startServer(folder!.path, options, opened, fail);
 }
