@@ -108,21 +108,37 @@ export class Panes {
     return start === undefined ? undefined : start * this.#paneMs;
   }
 
-  /**
-   * The first end after one at which any window is other than there: a pane enters it or leaves it. Infinity when none ever is.
-   * @param sizesMs of the windows
-   */
-  changesAfter(endMs: number, sizesMs: readonly number[]): number {
+  /** The last end from one on up to which no pane enters, and windows of a size still have one: at least that one. */
+  quietUntil(endMs: number, sizeMs: number): number {
     const starts = this.#starts;
     const end = endMs / this.#paneMs;
     const entering = this.#firstFrom(end);
-    let change = entering < starts.length ? starts[entering]! + 1 : Number.POSITIVE_INFINITY;
-    for (const sizeMs of sizesMs) {
-      const size = sizeMs / this.#paneMs;
-      const oldest = this.#firstFrom(end - size);
-      if (oldest < entering) change = Math.min(change, starts[oldest]! + size + 1);
+    const next = starts[entering] ?? Number.POSITIVE_INFINITY;
+    const newest = starts[entering - 1] ?? Number.NEGATIVE_INFINITY;
+    return Math.max(end, Math.min(next, newest + sizeMs / this.#paneMs)) * this.#paneMs;
+  }
+
+  /**
+   * The tallies of windows of a size that end from where the running sums are up to another time, while no pane enters: each with
+   * the first end at which it is so, and how many more follow. Those in which no pane is are passed over.
+   * @param see the tally is not to be changed: it is the running sum itself
+   */
+  runsUntil(
+    lastEndMs: number,
+    sizeMs: number,
+    see: (tally: Tally, endMs: number, more: number) => void,
+  ): void {
+    const starts = this.#starts;
+    const last = lastEndMs / this.#paneMs;
+    const size = sizeMs / this.#paneMs;
+    const sum = this.#sums[this.#sizesMs.indexOf(sizeMs)]!;
+    const newest = starts[this.#entering - 1];
+    for (let end = this.#sumsEnd; end <= last && newest !== undefined && newest >= end - size;) {
+      for (; starts[sum.first]! < end - size; sum.first++) this.#addTo(sum.tally, sum.first, -1);
+      const sameUntil = Math.min(last, starts[sum.first]! + size);
+      see(sum.tally, end * this.#paneMs, sameUntil - end);
+      end = sameUntil + 1;
     }
-    return change * this.#paneMs;
   }
 
   /** True when any pane starts in [from, to). */

@@ -34,8 +34,9 @@ export interface WindowedSpec {
   /** Called once for each time at which windows close, with those that hold anything. */
   onClose(ctx: ActorContext, closed: readonly ClosedWindow[]): void;
   /**
-   * Called in the place of `onClose` for windows that end while nothing is added: the same ones hold the same, so many times
-   * more, a pane later each. What slides out of an hour costs one call then, not sixty. Without it `onClose` is called for each.
+   * Called in the place of `onClose` for windows that end while nothing is added, one length after the other: they hold the same
+   * so many times more, a pane later each. What slides out of an hour costs one call then, not sixty. Without it `onClose` is
+   * called for each.
    */
   onQuiet?(ctx: ActorContext, closed: readonly ClosedWindow[], repeats: Repeats): void;
 }
@@ -52,32 +53,40 @@ export function windowed(spec: WindowedSpec): Behaviour {
   const longestMs = Math.max(...windowsMs);
   const longerMs = windowsMs.filter((sizeMs) => sizeMs > paneMs);
 
-  /** Ends after one that may close with it, for nothing changes up to the last of them. */
-  function quietEnds(panes: Panes, endMs: number, closableMs: number): Repeats {
-    const untilMs = Math.min(panes.changesAfter(endMs, windowsMs) - paneMs, closableMs);
+  /** Closes what ends from a time on while nothing is added, as far as it may: one window after the other. Gives the last end. */
+  function closeQuiet(panes: Panes, ctx: ActorContext, endMs: number): number {
+    const untilMs = Math.min(panes.quietUntil(endMs, longestMs), ctx.watermark);
     const times = Math.max(0, Math.floor((untilMs - endMs) / paneMs));
-    return { times: Math.min(times, REPEATS_MAX), everyMs: paneMs };
+    const lastMs = endMs + Math.min(times, REPEATS_MAX) * paneMs;
+    for (const sizeMs of longerMs)
+      panes.runsUntil(lastMs, sizeMs, (tally, firstMs, more) => {
+        if (isZeroTally(tally)) return;
+        const closed = { sizeMs, endMs: firstMs, rev: 0, tally, lastPane: undefined };
+        spec.onQuiet!(ctx, [closed], { times: more, everyMs: paneMs });
+      });
+    panes.slideTo(lastMs, longerMs);
+    return lastMs;
   }
 
-  function closeAt(state: WindowedState, ctx: ActorContext, endMs: number): void {
-    const { panes } = state;
-    const pane = panes.get(endMs - paneMs);
+  /** Closes what ends at a time, which is the last that it closes. */
+  function closeOne(panes: Panes, ctx: ActorContext, endMs: number, pane: Tally | undefined): number {
     if (pane !== undefined && !isZeroTally(pane)) spec.onPane?.(ctx, endMs - paneMs, pane, false);
-    panes.slideTo(endMs, longerMs);
     const closed: ClosedWindow[] = [];
     for (const sizeMs of windowsMs) {
       const tally = sizeMs === paneMs ? pane : panes.windowEnding(endMs, sizeMs);
       if (tally !== undefined && !isZeroTally(tally))
         closed.push({ sizeMs, endMs, rev: 0, tally, lastPane: pane });
     }
-    let lastMs = endMs;
-    if (pane === undefined && spec.onQuiet !== undefined) {
-      const repeats = quietEnds(panes, endMs, ctx.watermark);
-      spec.onQuiet(ctx, closed, repeats);
-      lastMs += repeats.times * paneMs;
-    } else {
-      spec.onClose(ctx, closed);
-    }
+    spec.onClose(ctx, closed);
+    return endMs;
+  }
+
+  function closeAt(state: WindowedState, ctx: ActorContext, endMs: number): void {
+    const { panes } = state;
+    const pane = panes.get(endMs - paneMs);
+    panes.slideTo(endMs, longerMs);
+    const isQuiet = pane === undefined && spec.onQuiet !== undefined;
+    const lastMs = isQuiet ? closeQuiet(panes, ctx, endMs) : closeOne(panes, ctx, endMs, pane);
     const nextMs = panes.anyIn(lastMs + paneMs - longestMs, lastMs) ? lastMs : panes.earliestFrom(lastMs);
     if (nextMs !== undefined) ctx.schedule('close', nextMs + paneMs);
     panes.prune(lastMs - longestMs - Math.ceil(allowedLatenessMs / paneMs) * paneMs);
