@@ -104,15 +104,7 @@ export async function openStack(market: Market, clock: Clock = systemClock): Pro
       opened.push(() => publishers.close());
       const node = new Node({
         ...{ ...nodeOptionsOf(market, writer), log, store, subjects, clock },
-        onOwned: (partition) => {
-          publishers.begin(partition);
-        },
-        onDropped: (partition) => {
-          publishers.end(partition);
-        },
-        onCommitted: (outputs) => {
-          publishers.committed(outputs);
-        },
+        ...publishers.nodeHooks,
       });
       opened.push(() => node.stop());
       return node;

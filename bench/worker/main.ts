@@ -93,15 +93,10 @@ async function start({ market: marketOptions, target, folder, id, limits }: Work
       },
       snapshotWritten: () => undefined,
     },
+    ...publishers.nodeHooks,
     onOwned: (partition) => {
       inputAtStart.set(partition, node.partition(partition)!.inputSeq);
       publishers.begin(partition);
-    },
-    onDropped: (partition) => {
-      publishers.end(partition);
-    },
-    onCommitted: (outputs) => {
-      publishers.committed(outputs);
     },
   });
   await node.start();

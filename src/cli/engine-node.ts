@@ -171,15 +171,7 @@ function newNode(
     ...(observer === undefined ? {} : { observer }),
     ...(membership === undefined ? {} : { membership }),
     logger,
-    onOwned: (partition) => {
-      publishers.begin(partition);
-    },
-    onDropped: (partition) => {
-      publishers.end(partition);
-    },
-    onCommitted: (outputs) => {
-      publishers.committed(outputs);
-    },
+    ...publishers.nodeHooks,
     onRetry: (cause, attempt) => {
       logger.warn({ cause, attempt }, 'a commit was not taken yet, and is tried again');
     },

@@ -1,7 +1,8 @@
 /** The publishers of the partitions that are owned here: they come and go with them. */
 import { sleep } from '../core/clock.js';
 import { GroundswellError } from '../core/errors.js';
-import type { Log, LogMessage } from '../log/log.js';
+import type { Log } from '../log/log.js';
+import type { NodeOptions } from '../node/node-options.js';
 import { OwnOutputs } from './own-outputs.js';
 import { Publisher, type PublisherOptions } from './publisher.js';
 
@@ -29,6 +30,21 @@ export class Publishers {
     this.#outputs = new OwnOutputs(options.source);
   }
 
+  /** What a node tells its publishers. */
+  get nodeHooks(): Required<Pick<NodeOptions, 'onOwned' | 'onDropped' | 'onCommitted'>> {
+    return {
+      onOwned: (partition) => {
+        this.begin(partition);
+      },
+      onDropped: (partition) => {
+        this.end(partition);
+      },
+      onCommitted: (outputs) => {
+        this.#outputs.committed(outputs);
+      },
+    };
+  }
+
   get all(): readonly Publisher[] {
     return [...this.#byPartition.values()].flat();
   }
@@ -53,11 +69,6 @@ export class Publishers {
         if (!this.#byPartition.has(partition)) await sleep(this.#options.clock, AGAIN_MS);
       }
     });
-  }
-
-  /** Takes what a partition has said to the world with one commit, which is stored. */
-  committed(outputs: readonly LogMessage[]): void {
-    this.#outputs.committed(outputs);
   }
 
   /** Publishes what is committed by now, and no more: the partition's next owner does. */

@@ -178,9 +178,7 @@ export class NodeHost {
       onRetry: (cause) => {
         this.settings.scheduler.note(process.name, `again: ${cause}`);
       },
-      onOwned: (partition) => publishing?.publishers.begin(partition),
-      onDropped: (partition) => publishing?.publishers.end(partition),
-      onCommitted: (outputs) => publishing?.publishers.committed(outputs),
+      ...publishing?.publishers.nodeHooks,
     });
     // A node that shares its work serves before all of it is there.
     this.node = node;
