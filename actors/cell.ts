@@ -36,7 +36,6 @@ export function cell(options: MarketWindows & { readonly scorer: LinearScorer })
     };
   });
 
-  /** Of a minute: it is in each longer window that ends with it, so all of them are among those that have closed. */
   const score = (features: readonly FeatureVector[]): Surge => {
     for (let i = 0; i < inputs.length; i++) {
       const { window, place } = inputs[i]!;
@@ -70,6 +69,8 @@ export function asChild(tally: Tally, late: boolean): Tally {
   child.n[market.index.children] = late ? 0 : 1;
   return child;
 }
+
+const NOTHING: Tally = { n: [] };
 
 interface WindowRows {
   /** Its place among the windows. */
@@ -110,6 +111,11 @@ export class LevelRows {
       this.#features[at] = features.of(level, tally, lastPane);
       hasMinute ||= sizeMs === MINUTE_MS;
     }
+    // A window may add up to nothing though its last minute does not.
+    if (hasMinute && closed.length < this.#bySize.size)
+      for (const [sizeMs, { at, features }] of this.#bySize)
+        if (!closed.some((one) => one.sizeMs === sizeMs))
+          this.#features[at] = features.of(level, NOTHING, closed[0]!.lastPane);
     const surge = hasMinute ? score?.(this.#features) : undefined;
     for (const { sizeMs, endMs, rev, lastPane } of closed) {
       const { at, window } = this.#bySize.get(sizeMs)!;

@@ -102,6 +102,17 @@ describe('cell', () => {
     ]);
   });
 
+  it('scores a minute on 0 of a longer window whose corrections cancel each other, not on what it held before', async () => {
+    const market = driven();
+    await market.step([requests(10, -2)], 11 * MINUTE_MS);
+    await market.step([requests(11, 2)], 12 * MINUTE_MS);
+    expect(told(market)).toEqual([
+      ['1m', 11, 0, -2, -22],
+      ['5m', 11, 0, -2, undefined],
+      ['1m', 12, 0, 2, 2],
+    ]);
+  });
+
   it('rows above the cell say how many children went into their last minute', async () => {
     const market = driven();
     await market.step([requests(10, 2)], 11 * MINUTE_MS);
