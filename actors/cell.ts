@@ -36,11 +36,11 @@ export function cell(options: MarketWindows & { readonly scorer: LinearScorer })
     };
   });
 
-  const score = (features: readonly FeatureVector[]): Surge => {
+  const score = (features: WindowsFeatures): Surge => {
     for (let i = 0; i < inputs.length; i++) {
       const { window, place } = inputs[i]!;
-      // Wait times are 0 when there were none.
-      input[i] = features[window]!.values[place] ?? 0;
+      // Wait times are 0 when there were none, and so is all of a window that adds up to nothing though its last minute does not.
+      input[i] = features[window]?.values[place] ?? 0;
     }
     return scorer.score(input);
   };
@@ -70,7 +70,8 @@ export function asChild(tally: Tally, late: boolean): Tally {
   return child;
 }
 
-const NOTHING: Tally = { n: [] };
+/** Of windows that have closed, by their place among the windows. */
+type WindowsFeatures = readonly (FeatureVector | undefined)[];
 
 interface WindowRows {
   /** Its place among the windows. */
@@ -83,39 +84,36 @@ interface WindowRows {
 export class LevelRows {
   readonly #level: Level;
   readonly #bySize: ReadonlyMap<number, WindowRows>;
-  /** Features of the windows that are being emitted, by their place among the windows. */
-  readonly #features: FeatureVector[] = [];
+  /** Of those that are being emitted. */
+  readonly #features: (FeatureVector | undefined)[];
 
   constructor(level: Level, windowsMs: readonly number[]) {
     this.#level = level;
     this.#bySize = new Map(
       windowsMs.map((ms, at) => [ms, { at, window: formatDuration(ms), features: new WindowFeatures(ms) }]),
     );
+    this.#features = windowsMs.map(() => undefined);
   }
 
   /**
    * Emits closed windows of the actor that is called.
-   * @param score of the minute, when it is among them: gets the features of the windows, by their place
+   * @param score of the minute, when it is among them
    */
   emit(
     ctx: ActorContext,
     closed: readonly ClosedWindow[],
-    score?: (features: readonly FeatureVector[]) => Surge,
+    score?: (features: WindowsFeatures) => Surge,
     repeats?: Repeats,
   ): void {
     const { key } = ctx;
     const level = this.#level;
     let hasMinute = false;
+    this.#features.fill(undefined);
     for (const { sizeMs, tally, lastPane } of closed) {
       const { at, features } = this.#bySize.get(sizeMs)!;
       this.#features[at] = features.of(level, tally, lastPane);
       hasMinute ||= sizeMs === MINUTE_MS;
     }
-    // A window may add up to nothing though its last minute does not.
-    if (hasMinute && closed.length < this.#bySize.size)
-      for (const [sizeMs, { at, features }] of this.#bySize)
-        if (!closed.some((one) => one.sizeMs === sizeMs))
-          this.#features[at] = features.of(level, NOTHING, closed[0]!.lastPane);
     const surge = hasMinute ? score?.(this.#features) : undefined;
     for (const { sizeMs, endMs, rev, lastPane } of closed) {
       const { at, window } = this.#bySize.get(sizeMs)!;

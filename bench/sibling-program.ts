@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { siblingOf } from '../src/core/sibling-thread.js';
 
 /** As `npm start` and the benches themselves run. */
-const FLAGS = ['--min-semi-space-size=16', '--max-semi-space-size=64'];
+export const NODE_FLAGS = ['--min-semi-space-size=16', '--max-semi-space-size=64'];
 
 export interface SiblingOptions extends Pick<ForkOptions, 'env' | 'stdio' | 'serialization'> {
   /** Further ones for its Node. */
@@ -22,5 +22,5 @@ export function forkSibling(
 ): ChildProcess {
   const { program, asWritten } = siblingOf(caller, name);
   const loader = asWritten ? ['--import', 'tsx'] : [];
-  return fork(fileURLToPath(program), { ...options, execArgv: [...loader, ...FLAGS, ...flags] });
+  return fork(fileURLToPath(program), { ...options, execArgv: [...loader, ...NODE_FLAGS, ...flags] });
 }

@@ -3,6 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { NODE_FLAGS } from '../sibling-program.js';
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 const BUILT = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url));
@@ -42,14 +43,10 @@ export async function startNode(options: {
     'load',
     ...(options.args ?? []),
   ];
-  const child = spawn(
-    process.execPath,
-    ['--min-semi-space-size=16', '--max-semi-space-size=64', main, ...args],
-    {
-      stdio: ['ignore', 'ignore', 'pipe'],
-      env: { ...process.env, NATS_URL: '', ...env },
-    },
-  );
+  const child = spawn(process.execPath, [...NODE_FLAGS, main, ...args], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    env: { ...process.env, NATS_URL: '', ...env },
+  });
   const complaints: string[] = [];
   let stopping = false;
   const ended = new Promise<never>((_, reject) => {

@@ -171,9 +171,7 @@ export class RowBlocks {
   #put(draft: RowDraft, children: number | undefined, about: RowAbout): void {
     let blocks = this.#byWindow.get(draft.window);
     if (blocks === undefined) this.#byWindow.set(draft.window, (blocks = []));
-    let at = 0;
-    while (at < blocks.length && !blocks[at]!.add(draft, children, about)) at++;
-    if (at === blocks.length) {
+    if (!blocks.some((block) => block.add(draft, children, about))) {
       const writer = (this.#writers[this.#open] ??= new ByteWriter(BLOCK_BYTES));
       const block = new OpenBlock(kindOf(draft, children, about), writer);
       this.#open++;

@@ -78,7 +78,7 @@ export class Panes {
     const from = end - sizeMs / this.#paneMs;
     const newest = this.#starts[this.#entering - 1];
     if (newest === undefined || newest < from) return undefined;
-    for (; this.#starts[sum.first]! < from; sum.first++) this.#addTo(sum.tally, sum.first, -1);
+    this.#leaveBehind(sum, from);
     return sum.tally;
   }
 
@@ -134,7 +134,7 @@ export class Panes {
     const sum = this.#sums[this.#sizesMs.indexOf(sizeMs)]!;
     const newest = starts[this.#entering - 1];
     for (let end = this.#sumsEnd; end <= last && newest !== undefined && newest >= end - size;) {
-      for (; starts[sum.first]! < end - size; sum.first++) this.#addTo(sum.tally, sum.first, -1);
+      this.#leaveBehind(sum, end - size);
       const sameUntil = Math.min(last, starts[sum.first]! + size);
       see(sum.tally, end * this.#paneMs, sameUntil - end);
       end = sameUntil + 1;
@@ -211,6 +211,11 @@ export class Panes {
       const first = this.#firstFrom(end - sizeMs / this.#paneMs);
       return { tally: this.#sumFrom(first, this.#entering), first };
     });
+  }
+
+  /** Takes the panes that start before a time away from a sum that has one behind them, in panes. */
+  #leaveBehind(sum: RunningSum, start: number): void {
+    for (; this.#starts[sum.first]! < start; sum.first++) this.#addTo(sum.tally, sum.first, -1);
   }
 
   #dropFirst(): void {
