@@ -39,7 +39,8 @@ function readChange(reader: ByteReader): ActorChange {
 
 /** The same, with what is not written. */
 function knownChange(reader: ByteReader, flags: number): ActorChange {
-  return { ...readChange(reader), timedAsBefore: (flags & TIMED_AS_BEFORE) !== 0 };
+  const { id, bytes, timed } = readChange(reader);
+  return { id, bytes, timed, timedAsBefore: (flags & TIMED_AS_BEFORE) !== 0 };
 }
 
 /** Changes as nothing but memory of their own: to be handed to another thread. */

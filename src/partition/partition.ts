@@ -112,7 +112,7 @@ export class Partition {
   readonly #epoch: number;
 
   constructor(config: PartitionConfig, source: ActorSource, recovered: RecoveredPartition) {
-    const { registry, partitions, time } = config;
+    const { region, partition, partitions, registry, time, paneMs, duplicateWindowMs, guard } = config;
     const { control } = recovered;
     this.#config = config;
     this.#rules = { ...DEFAULT_POISON_RULES, ...config.poison };
@@ -123,10 +123,16 @@ export class Partition {
     this.#base = control?.base;
     this.#timers = Array.from({ length: registry.stages }, () => new TimerQueue());
     for (const [id, timers, trouble] of recovered.timers) this.#waits(id, timers, trouble);
+    // Named one by one: what is asked for every event is then at one place in all partitions. Copies that are spread differ in shape.
     this.#parts = {
-      ...config,
+      region,
+      partition,
+      partitions,
+      registry,
+      paneMs,
+      duplicateWindowMs,
       rules: this.#rules,
-      guard: config.guard,
+      guard,
       caution: this.#caution,
       actors: this.#actors,
       timers: this.#timers,

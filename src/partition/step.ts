@@ -50,17 +50,23 @@ export class Step {
 
   /** @param facts where the partition stands: moved on from here */
   constructor(parts: StepParts, facts: StepFacts) {
-    const { caution, guard, timers } = parts;
+    const { registry, rules, duplicateWindowMs, actors, timers, quarantined, caution, guard } = parts;
     this.#parts = parts;
     this.facts = facts;
     this.effects = new StepEffects(timers, parts.partitions, facts.counters);
     this.#delivery = new Delivery({
-      ...parts,
+      registry,
+      rules,
+      duplicateWindowMs,
+      actors,
       facts,
       effects: this.effects,
+      timers,
+      quarantined,
       careful: caution.careful,
       guard: caution.each ? guard : undefined,
-      dispatcher: (effects) => this.#dispatcher(effects),
+      dispatcher: (said) => this.#dispatcher(said),
+      nextCommit: () => parts.nextCommit(),
       onFailure: () => {
         caution.failed();
       },
@@ -214,9 +220,12 @@ export class Step {
   }
 
   #dispatcher(effects: Effects): Dispatcher {
-    const { actors } = this.#parts;
+    const { region, partition, partitions, registry, actors } = this.#parts;
     return new Dispatcher({
-      ...this.#parts,
+      region,
+      partition,
+      partitions,
+      registry,
       marks: this.facts.marks,
       limits: this.facts.limits,
       effects,
