@@ -2,12 +2,16 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { knownErrorOf } from '../core/errors.js';
 import { FileReplay, type FileReplayOptions } from './file-replay.js';
+import { giveWay } from './give-way.js';
 import type { FromReplayThread, ToReplayThread } from './replay-thread-messages.js';
 
 const port = parentPort!;
 const say = (message: FromReplayThread): void => {
   port.postMessage(message);
 };
+
+// It is ahead of the engine anyhow, and all the more while the code of both is still being compiled.
+giveWay();
 
 const opening = FileReplay.open(workerData as FileReplayOptions);
 opening.then(() => {
