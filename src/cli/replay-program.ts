@@ -1,7 +1,7 @@
 /** The thread's end of `ReplayThread`: one replay of a file, and what it says of it. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { knownErrorOf } from '../core/errors.js';
-import { FileReplay, type FileReplayOptions } from './file-replay.js';
+import type { FileReplayOptions } from './file-replay.js';
 import { giveWay } from './give-way.js';
 import type { FromReplayThread, ToReplayThread } from './replay-thread-messages.js';
 
@@ -10,10 +10,12 @@ const say = (message: FromReplayThread): void => {
   port.postMessage(message);
 };
 
-// It is ahead of the engine anyhow, and all the more while the code of both is still being compiled.
+// Before it loads anything: the engine starts beside it, and is what there is to wait for, then and later.
 giveWay();
 
-const opening = FileReplay.open(workerData as FileReplayOptions);
+const opening = import('./file-replay.js').then(({ FileReplay }) =>
+  FileReplay.open(workerData as FileReplayOptions),
+);
 opening.then(() => {
   say({ kind: 'opened' });
 }, failed);
