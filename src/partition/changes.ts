@@ -117,9 +117,10 @@ export class Changes implements Iterable<ActorChange> {
     return this.#bytes.subarray(start, start + this.sizeOf(from, to));
   }
 
+  /** One of them, copied: native code, such as the decoder's of states, takes a wrong address of shared memory, or none. */
   at(index: number): ActorChange {
-    const reader = new ByteReader(this.#bytes, this.#startOf(index), this.#ends[index]);
-    return knownChange(reader, this.#flags[index]!);
+    const copy = this.#bytes.slice(this.#startOf(index), this.#ends[index]);
+    return knownChange(new ByteReader(copy), this.#flags[index]!);
   }
 
   *[Symbol.iterator](): Iterator<ActorChange> {

@@ -1,8 +1,10 @@
 /**
  * Hunts: a change that is left out though nothing later of its actor is written; an actor whose timers nobody finds after a
- * recovery, because the change that set them was replaced by one that says "as before".
+ * recovery, because the change that set them was replaced by one that says "as before"; a record in memory that native code
+ * does not read.
  */
 import fc from 'fast-check';
+import { pack, unpack } from 'msgpackr';
 import { describe, expect, it } from 'vitest';
 import { actorId } from '../../../src/core/ids.js';
 import { Changes, eachPacked, packChanges, type ActorChange } from '../../../src/partition/changes.js';
@@ -42,6 +44,14 @@ function commit(changes: Readonly<Record<string, string | null>>, timed: readonl
     })),
   );
 }
+
+it('gives records in memory of their own: the native part of a decoder takes no address of shared memory', () => {
+  const state = { rides: ['a text that the decoder’s native part reads', 'and another one of that kind'] };
+  const changes = Changes.of([{ id: actorId('rider', 'r'), bytes: pack(state), timed: false }]);
+  const [{ bytes: record }] = [...changes] as [ActorChange];
+  expect(record!.buffer).toBeInstanceOf(ArrayBuffer);
+  expect(unpack(record!)).toEqual(state);
+});
 
 describe('packed changes', () => {
   it('are those of the commits, less what a later one has replaced', () => {
