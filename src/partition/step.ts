@@ -65,7 +65,7 @@ export class Step {
       quarantined,
       careful: caution.careful,
       guard: caution.each ? guard : undefined,
-      dispatcher: (said) => this.#dispatcher(said),
+      dispatcher: (effects) => this.#dispatcher(effects),
       nextCommit: () => parts.nextCommit(),
       onFailure: () => {
         caution.failed();
