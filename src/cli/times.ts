@@ -88,8 +88,9 @@ export function span(ms: number): string {
   if (ms < 0) return `-${span(-ms)}`;
   if (ms < 1_000) return `${Math.round(ms)} ms`;
   if (ms < 59_950) return `${Number((ms / 1_000).toFixed(1))} s`;
-  // Rounded to the smaller of the two units first, so that it never says "3 min 60 s".
-  const largest = UNITS.findIndex(([, size], i) => ms + (UNITS[i + 1]?.[1] ?? 0) / 2 >= size);
+  // Rounded to the smaller of the two units first, so that it never says "3 min 60 s". A unit is the largest when what
+  // would be said without it rounds up to one of it: 23 h 59.5 min, 59 min 59.5 s, 59.95 s.
+  const largest = UNITS.findIndex(([, size], i) => ms + (UNITS[i + 2]?.[1] ?? 100) / 2 >= size);
   const [name, size] = UNITS[largest]!;
   const [smallerName, smaller] = UNITS[largest + 1]!;
   const units = Math.round(ms / smaller);
