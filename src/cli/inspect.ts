@@ -95,10 +95,15 @@ function timerLines(timers: ActorView['timers'], closedMs: number | undefined, t
       due.map(([name, atMs]) => [
         `  ${plain(name)}`,
         localAndUtc(atMs, timezone),
-        isTime(closedMs) ? `${away(atMs, closedMs)} of event time` : '',
+        untilDue(atMs, closedMs),
       ]),
     ),
   ];
+}
+
+function untilDue(atMs: number, closedMs: number | undefined): string {
+  if (!isTime(closedMs)) return '';
+  return atMs <= closedMs ? 'fires next' : `${away(atMs, closedMs)} of event time`;
 }
 
 function stateLines(state: unknown, timezone: string, full: boolean): string[] {

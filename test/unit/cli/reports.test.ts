@@ -340,6 +340,8 @@ describe('an actor', () => {
     expect(text).toContain('  partition  1, owned by sf-1');
     expect(text).toContain('  stage      1, closed up to 2026-03-02 08:40:00 PST (16:40:00 UTC)');
     expect(text).toContain('  close  2026-03-02 08:41:00 PST (16:41:00 UTC)  in 1 min of event time');
+    const due = actorLines(view({ state, timers: { close: T0 - 60_000 } }), report(), false).join('\n');
+    expect(due).toContain('  close  2026-03-02 08:40:00 PST (16:40:00 UTC)  fires next');
     expect(text).toContain('  08:40       16:40  open_ms 43,000  requests 19  sketch of 2 bins');
     expect(text).toContain('… 5 older panes: --full shows them');
     expect(text).toContain('changed late: 08:41:00');
