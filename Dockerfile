@@ -11,7 +11,7 @@ WORKDIR /build
 COPY package.json package-lock.json ./
 # Scripts of packages are not run: what is native in them comes ready-made for each platform.
 RUN npm ci --ignore-scripts --no-audit --no-fund
-COPY tsconfig.json tsconfig.build.json ./
+COPY tsconfig.json tsconfig.build.json rolldown.config.ts ./
 COPY src ./src
 COPY actors ./actors
 RUN npm run build && npm prune --omit=dev --ignore-scripts --no-audit --no-fund
@@ -40,5 +40,5 @@ STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --retries=6 --start-period=300s --start-interval=2s \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.GROUNDSWELL_HTTP_PORT}/healthz`).then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
 # Node is the first process, so SIGTERM reaches it.
-ENTRYPOINT ["node", "--min-semi-space-size=16", "--max-semi-space-size=64", "dist/src/cli/main.js"]
+ENTRYPOINT ["node", "--min-semi-space-size=16", "--max-semi-space-size=64", "dist/cli/main.js"]
 CMD ["start"]

@@ -69,7 +69,7 @@ export async function measureInstall(root: string): Promise<InstallSize> {
     await run('npm', ['install', '--omit=dev', '--no-audit', '--no-fund', join(folder, archive)], {
       cwd: place,
     });
-    await run(process.execPath, ['node_modules/groundswell/dist/src/cli/main.js', '--version'], {
+    await run(process.execPath, ['node_modules/groundswell/dist/cli/main.js', '--version'], {
       cwd: place,
     });
     const modules = join(place, 'node_modules');

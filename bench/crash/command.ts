@@ -2,12 +2,12 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-const beside = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
+const beside = fileURLToPath(new URL('../../cli/main.js', import.meta.url));
 
-/** Path of `groundswell`: `dist/src/cli/main.js`. */
+/** Path of `groundswell`: `dist/cli/main.js`. */
 export const MAIN = existsSync(beside)
   ? beside
-  : fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url));
+  : fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
 /** The checkout: above `dist`, or above `bench`. */
 export const ROOT = fileURLToPath(new URL(existsSync(beside) ? '../../..' : '../..', import.meta.url));

@@ -327,7 +327,7 @@ describe('configuration that is wrong', () => {
     const ended = await sandbox.run(
       ['replay', goodFile, '--region', 'sf'],
       {},
-      join(home, 'dist/src/cli/main.js'),
+      join(home, 'dist/cli/main.js'),
     );
     refusedClearly(ended, 2, 'GS_MODEL', /reqests/, /requests/);
   });

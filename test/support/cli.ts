@@ -8,7 +8,7 @@ import type { Row } from '../../src/actor/row.js';
 import { until } from './until.js';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-export const MAIN = join(ROOT, 'dist/src/cli/main.js');
+export const MAIN = join(ROOT, 'dist/cli/main.js');
 export const TRACES = join(ROOT, '../shared/data');
 export const CABSPOTTING = join(TRACES, 'cabspotting-2008-05-21.csv.gz');
 export const UBER = join(TRACES, 'uber-nyc-2014-04-07-week.csv.gz');

@@ -135,7 +135,7 @@ describe('Dockerfile', () => {
     const copied = all('COPY')
       .flatMap((text) => text.split(/\s+/))
       .map((path) => path.replace('./', ''));
-    for (const path of PACKAGE.files.filter((one) => !/^docs$|^deploy$|\.md$/.test(one)))
+    for (const path of PACKAGE.files.filter((one) => !/^!|^docs$|^deploy$|\.md$/.test(one)))
       expect(
         copied.some((one) => path === one || path.startsWith(`${one}/`)),
         path,

@@ -1,6 +1,6 @@
 /** The page: files of the package, read once at start and served as they are. It needs nothing from elsewhere. */
 import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { GroundswellError } from '../../core/errors.js';
 import type { RoutePlugin } from './facts.js';
 
@@ -19,15 +19,15 @@ export const pageRoutes: RoutePlugin = (app) => {
   }
 };
 
-/** Beside this folder in a checkout; in the built package, where the sources would be: they are no TypeScript. */
+/** Where it is written, in the checkout or the package that this file is in, or was built into: it is no TypeScript. */
 function pageFolder(): string {
   const here = import.meta.dirname;
-  const places = [join(here, '../page'), join(here, '../../../../src/serve/page')];
-  const found = places.find((place) => existsSync(join(place, 'index.html')));
-  if (found === undefined)
-    throw new GroundswellError(
-      'GS_INTERNAL',
-      `The page is missing from the package: not in ${places.join(', ')}.`,
-    );
-  return found;
+  for (let above = here; above !== dirname(above); above = dirname(above)) {
+    const folder = join(above, 'src/serve/page');
+    if (existsSync(join(folder, 'index.html'))) return folder;
+  }
+  throw new GroundswellError(
+    'GS_INTERNAL',
+    `The page is missing from the package: no src/serve/page above ${here}.`,
+  );
 }
