@@ -92,11 +92,7 @@ function timerLines(timers: ActorView['timers'], closedMs: number | undefined, t
   return [
     `${colors.bold('timers')}  due when its stage is closed up to their time`,
     ...table(
-      due.map(([name, atMs]) => [
-        `  ${plain(name)}`,
-        localAndUtc(atMs, timezone),
-        untilDue(atMs, closedMs),
-      ]),
+      due.map(([name, atMs]) => [`  ${plain(name)}`, localAndUtc(atMs, timezone), untilDue(atMs, closedMs)]),
     ),
   ];
 }
