@@ -37,6 +37,8 @@ export type Checked =
 
 /** Fields of a ping without `id` and without any further field. */
 const PING_KEYS = 6;
+/** So many are admitted by one look at the wall time: it may be set back. */
+const ADMITTED_MAX = 256;
 const isStatus = (value: unknown): boolean =>
   value === 'open' || value === 'ontrip' || value === 'enroute' || value === 'offline';
 
@@ -54,10 +56,13 @@ export class EventChecker {
   readonly #cover: Cover;
   readonly #nowMs: () => number;
   readonly #aheadMs: number;
+  /** Wall time as of the last look at it, and what was admitted since by that. */
+  #knownMs = 0;
+  #admitted = 0;
   readonly #schemas: ReadonlyMap<unknown, ReturnType<typeof eventSchemas>[GroundswellEvent['type']]>;
 
   /**
-   * @param options.nowMs wall time, asked once or twice per event
+   * @param options.nowMs wall time
    * @param options.aheadMs how far ahead of it an event of a live source may be; without it, as far as the schema lets it
    */
   constructor(options: { cover: Cover; nowMs: () => number; aheadMs?: number }) {
@@ -103,12 +108,20 @@ export class EventChecker {
       isStatus(fields.status) &&
       isId(fields.driverId) &&
       (fields.id === undefined || isId(fields.id)) &&
-      ts <= this.#nowMs() + FUTURE_LIMIT_MS
+      this.#admits(ts, FUTURE_LIMIT_MS)
     );
   }
 
   #isAhead(ts: number): boolean {
-    return ts > this.#nowMs() + this.#aheadMs;
+    return !this.#admits(ts, this.#aheadMs);
+  }
+
+  /** Whether a time is so far ahead of the wall's at most. Most are so of an earlier wall time: a look at it costs as much as a check. */
+  #admits(ts: number, aheadMs: number): boolean {
+    if (ts <= this.#knownMs + aheadMs && this.#admitted++ < ADMITTED_MAX) return true;
+    this.#admitted = 0;
+    this.#knownMs = this.#nowMs();
+    return ts <= this.#knownMs + aheadMs;
   }
 
   #ahead(type: string, ts: number): Checked {

@@ -5,6 +5,7 @@
  */
 import { GroundswellError } from '../core/errors.js';
 import { nearest } from '../core/nearest.js';
+import { codeOf } from '../partition/record-code.js';
 import type { Field, Mapping, Unit } from './mapping.js';
 
 /** How a compiled mapping reads a row: a CSV row by index, an NDJSON object by key. */
@@ -17,7 +18,7 @@ export interface RowShape<Row> {
   readonly where: string;
 }
 
-export type MapRow<Row> = (row: Row, rowNumber: number) => Record<string, unknown>;
+export type MapRow<Row> = (row: Row, rowNumber: number) => Readonly<Record<string, unknown>>;
 
 /** Fields whose values are numbers in every event. */
 const NUMBERS: ReadonlySet<string> = new Set(['ts', 'lat', 'lon']);
@@ -31,11 +32,20 @@ export function compileMapping<Row>(mapping: Mapping, shape: RowShape<Row>): Map
   const entries = Object.entries({ type: eventType, ...mapping.fields });
   const keys = entries.map(([key]) => key);
   const readers = entries.map(([key, field]) => fieldReader(key, field, mapping, shape));
-  const count = keys.length;
+  const { make } = codeOf(keys);
+  /** Of one row, for `make`: a list of one value for each field. */
+  const values = keys.map((): unknown[] => [undefined]);
   return (row, rowNumber) => {
-    const event: Record<string, unknown> = {};
-    for (let i = 0; i < count; i++) {
+    let whole = true;
+    for (let i = 0; i < readers.length; i++) {
       const value = readers[i]!(row, rowNumber);
+      values[i]![0] = value;
+      whole &&= value !== undefined;
+    }
+    if (whole) return make(values, 0);
+    const event: Record<string, unknown> = {};
+    for (let i = 0; i < keys.length; i++) {
+      const [value] = values[i]!;
       if (value !== undefined) event[keys[i]!] = value;
     }
     return event;

@@ -249,6 +249,19 @@ describe('an event of a time that has not come', () => {
     expect(live.check({ ...kind, ts: NOW + 90_000_000 })).toMatchObject({ reason: 'far_future' });
   });
 
+  it.each(kinds)('is of one that has come as soon as the clock says so, $type', (kind) => {
+    let nowMs = NOW;
+    const moving = new EventChecker({ cover: WORLD, nowMs: () => nowMs, aheadMs: 60_000 });
+    const event = { ...kind, ts: NOW + 60_001 };
+    expect(moving.check(event)).toMatchObject({ reason: 'clock_ahead' });
+    nowMs++;
+    expect(moving.check(event).outcome).toBe('accepted');
+    // Set back: it has not come again, from a few hundred events on at the latest.
+    nowMs--;
+    let taken = 0;
+    while (moving.check(event).outcome === 'accepted') expect(taken++).toBeLessThan(300);
+  });
+
   it.each(kinds)('of a replay is taken, $type', (kind) => {
     expect(anywhere.check({ ...kind, ts: NOW + 3_600_000 }).outcome).toBe('accepted');
   });
