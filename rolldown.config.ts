@@ -7,8 +7,18 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { defineConfig, type Plugin } from 'rolldown';
 
-/** Packages that every command loads, in many files: taken in, with what they load. */
-const TAKEN_IN = ['zod', 'yaml', 'commander', 'nats', '@nats-io/jetstream'];
+/** Packages that most commands load, of JavaScript alone: taken in, with what they load. */
+const TAKEN_IN = [
+  'zod',
+  'yaml',
+  'commander',
+  'nats',
+  '@nats-io/jetstream',
+  'papaparse',
+  'picocolors',
+  'cli-progress',
+  'fastest-levenshtein',
+];
 
 const { dependencies } = packageAt('.');
 
