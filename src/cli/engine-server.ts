@@ -13,11 +13,12 @@ export async function startServer(
   fail: (error: unknown) => void,
 ): Promise<SupervisedServer> {
   const { logger = silent, maxFileStoreBytes, onProgress } = options;
-  const { path } = await locateNatsServer({ onProgress });
+  const { path, version } = await locateNatsServer({ onProgress });
   const lines = logger.child({ from: 'nats-server' });
   const server = await superviseServer({
     dataDir,
     binary: path,
+    version,
     clock: systemClock,
     ...(maxFileStoreBytes === undefined ? {} : { maxFileStoreBytes }),
     onLog: ({ level, message }) => {

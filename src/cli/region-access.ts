@@ -127,8 +127,8 @@ async function embedded(
   }
   const folder = await openDataFolder(resolve(data), randomUUID);
   opened.add(() => folder.release());
-  const { path: binary } = await locateNatsServer({ onProgress: note });
-  const server = await superviseServer({ dataDir: folder.path, binary, clock: systemClock });
+  const { path: binary, version } = await locateNatsServer({ onProgress: note });
+  const server = await superviseServer({ dataDir: folder.path, binary, version, clock: systemClock });
   opened.add(() => server.stop());
   return { target: server, data: folder.path };
 }

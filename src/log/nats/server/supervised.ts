@@ -39,7 +39,8 @@ const PATIENCE = { starts: 5, ms: 30_000 };
 /** As `startEmbeddedServer`, errors included; only what happens later is different. */
 export async function superviseServer(options: SupervisedServerOptions): Promise<SupervisedServer> {
   const identity = newIdentity();
-  const first = await startEmbeddedServer(startOptions(options, identity));
+  const { version } = options;
+  const first = await startEmbeddedServer({ ...startOptions(options, identity), version });
   return new Supervisor(options, { ...identity, port: Number(new URL(first.url).port) }, first);
 }
 
@@ -150,8 +151,9 @@ class Supervisor implements SupervisedServer {
   }
 }
 
+/** Of any start: the program may have been replaced since it was found. */
 function startOptions(
-  { onLog, onRestart: _, patience: __, ...options }: SupervisedServerOptions,
+  { onLog, onRestart: _, patience: __, version: ___, ...options }: SupervisedServerOptions,
   identity: ServerIdentity,
 ): EmbeddedServerOptions {
   if (onLog === undefined) return { ...options, identity };
