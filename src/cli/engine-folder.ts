@@ -14,22 +14,26 @@ import type { Opened } from './opened.js';
 export interface EngineFolder {
   readonly path: string;
   readonly locked: DataFolder;
-  /** Of a node here. */
-  readonly store: LmdbStore | undefined;
 }
 
 /** @param newId gives a UUID */
 export async function openFolder(
   options: EngineOptions,
-  { name, partitions }: RegionConfig,
   newId: () => string,
   opened: Opened,
 ): Promise<EngineFolder> {
-  const { node: hasNode, logger = silent } = options;
   const path = await folderFor(options, opened);
   const locked = await openDataFolder(path, newId);
   opened.add(() => locked.release());
-  if (!hasNode) return { path, locked, store: undefined };
+  return { path, locked };
+}
+
+export async function openStore(
+  { logger = silent }: EngineOptions,
+  { name, partitions }: RegionConfig,
+  { locked }: EngineFolder,
+  opened: Opened,
+): Promise<LmdbStore> {
   const store = await openSnapshots({
     folder: locked.snapshots,
     identity: { region: name, partitions },
@@ -40,7 +44,7 @@ export async function openFolder(
   });
   opened.add(() => store.close());
   store.expectWrites();
-  return { path, locked, store };
+  return store;
 }
 
 /** The data folder; a temporary one is removed at the end. */
