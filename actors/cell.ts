@@ -108,7 +108,7 @@ export class LevelRows {
     const { key } = ctx;
     const level = this.#level;
     let hasMinute = false;
-    this.#features.fill(undefined);
+    for (let at = 0; at < this.#features.length; at++) this.#features[at] = undefined;
     for (const { sizeMs, tally, lastPane } of closed) {
       const { at, features } = this.#bySize.get(sizeMs)!;
       this.#features[at] = features.of(level, tally, lastPane);

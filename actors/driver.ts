@@ -9,12 +9,12 @@ import { tellLive } from './live.js';
 import { DRIVERS_AT, market, MINUTE_MS } from './market.js';
 import { PingLog, type Ping, type PingLogFormat, type StayVisitor, type Status } from './ping-log.js';
 
-const MS_AT: Readonly<Record<Status, number>> = {
-  open: market.index.open_ms,
-  enroute: market.index.enroute_ms,
-  ontrip: market.index.busy_ms,
-  offline: -1,
-};
+const { open_ms: OPEN_MS, enroute_ms: ENROUTE_MS, busy_ms: BUSY_MS } = market.index;
+
+/** The counter of what a driver does. */
+function msAt(status: Exclude<Status, 'offline'>): number {
+  return status === 'open' ? OPEN_MS : status === 'enroute' ? ENROUTE_MS : BUSY_MS;
+}
 
 /** What it is to live views when a driver of a status comes, and when it goes. */
 const COMES = { open: { open: 1 }, enroute: { enroute: 1 }, ontrip: { busy: 1 }, offline: {} } as const;
@@ -189,7 +189,8 @@ class DriverMinute implements StayVisitor {
 
   /** The last ping holds beyond this minute. */
   get holdsOn(): boolean {
-    return this.#isSomewhere() && this.#ts + this.#presenceMs > this.#endMs;
+    const isSomewhere = this.#status !== undefined && this.#status !== 'offline';
+    return isSomewhere && this.#ts + this.#presenceMs > this.#endMs;
   }
 
   /** The minute is over. */
@@ -205,20 +206,17 @@ class DriverMinute implements StayVisitor {
       ctx.send('cell', cellText(this.#cells[i]!), 'add', startMs, this.#tallies[i]);
   }
 
-  #isSomewhere(): boolean {
-    return this.#status !== undefined && this.#status !== 'offline';
-  }
-
   /** It did what the last ping says until a time, as long as that holds. */
   #hold(untilMs: number): void {
-    if (!this.#isSomewhere()) return;
+    const status = this.#status;
+    if (status === undefined || status === 'offline') return;
     const fromMs = Math.max(this.#sinceMs, this.#endMs - MINUTE_MS);
     const toMs = Math.min(untilMs, this.#ts + this.#presenceMs, this.#endMs);
     if (toMs <= fromMs) return;
     const at = this.#placeOf(this.#cell);
     const { n } = this.#tallies[at]!;
-    n[MS_AT[this.#status!]]! += toMs - fromMs;
-    if (toMs === this.#endMs && this.#status === 'open') n[market.index.open_end]! += 1;
+    n[msAt(status)]! += toMs - fromMs;
+    if (toMs === this.#endMs && status === 'open') n[market.index.open_end]! += 1;
     if (!this.#touched.includes(at)) this.#touched.push(at);
   }
 
