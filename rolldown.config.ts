@@ -33,6 +33,11 @@ export default defineConfig({
   // Any other stays a package of its own, which Node loads when it is asked for.
   external: Object.keys(dependencies).filter((name) => !TAKEN_IN.includes(name)),
   plugins: [licences()],
+  onLog(level, log, report) {
+    // It would be looked for where the program runs, where only what the package depends on is sure to be.
+    if (log.code === 'UNRESOLVED_IMPORT') throw new Error(log.message);
+    report(level, log);
+  },
   output: {
     dir: 'dist/cli',
     cleanDir: true,
