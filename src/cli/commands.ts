@@ -33,9 +33,12 @@ const HIDDEN: Readonly<Record<string, () => Promise<Add>>> = {
 };
 /** This one is about all the others. */
 const ABOUT_ALL = 'completion';
+/** Words that are answered without any of them. */
+const ABOUT_NONE = ['--version', '-V'];
 
 /** Adds the command that a word names; all of them when it names none, for help and for "did you mean". */
 export async function addCommands(program: Command, word?: string): Promise<void> {
+  if (word !== undefined && ABOUT_NONE.includes(word)) return;
   if (word !== undefined && Object.hasOwn(HIDDEN, word)) {
     (await HIDDEN[word]!())(program);
     return;

@@ -8,5 +8,9 @@ const GIVES_WAY = 10;
 export function giveWay(): void {
   // On Linux a priority is a thread's: setpriority(2), "C library/kernel differences".
   if (process.platform !== 'linux') return;
-  setPriority(Math.max(getPriority(), GIVES_WAY));
+  try {
+    setPriority(Math.max(getPriority(), GIVES_WAY));
+  } catch {
+    // A sandbox may forbid it. Then it takes its turn as others do: slower for them, and no reason to end.
+  }
 }
