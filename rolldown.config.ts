@@ -31,7 +31,9 @@ export default defineConfig({
   },
   platform: 'node',
   // Any other stays a package of its own, which Node loads when it is asked for.
-  external: Object.keys(dependencies).filter((name) => !TAKEN_IN.includes(name)),
+  external: Object.keys(dependencies)
+    .filter((name) => !TAKEN_IN.includes(name))
+    .map((name) => new RegExp(`^${name}(/|$)`)),
   plugins: [licences()],
   onLog(level, log, report) {
     // It would be looked for where the program runs, where only what the package depends on is sure to be.

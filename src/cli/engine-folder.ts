@@ -14,26 +14,22 @@ import type { Opened } from './opened.js';
 export interface EngineFolder {
   readonly path: string;
   readonly locked: DataFolder;
+  /** Of a node here. */
+  readonly store: LmdbStore | undefined;
 }
 
 /** @param newId gives a UUID */
 export async function openFolder(
   options: EngineOptions,
+  { name, partitions }: RegionConfig,
   newId: () => string,
   opened: Opened,
 ): Promise<EngineFolder> {
+  const { node: hasNode, logger = silent } = options;
   const path = await folderFor(options, opened);
   const locked = await openDataFolder(path, newId);
   opened.add(() => locked.release());
-  return { path, locked };
-}
-
-export async function openStore(
-  { logger = silent }: EngineOptions,
-  { name, partitions }: RegionConfig,
-  { locked }: EngineFolder,
-  opened: Opened,
-): Promise<LmdbStore> {
+  if (!hasNode) return { path, locked, store: undefined };
   const store = await openSnapshots({
     folder: locked.snapshots,
     identity: { region: name, partitions },
@@ -44,7 +40,7 @@ export async function openStore(
   });
   opened.add(() => store.close());
   store.expectWrites();
-  return store;
+  return { path, locked, store };
 }
 
 /** The data folder; a temporary one is removed at the end. */

@@ -20,11 +20,10 @@ import type { LinearModel } from '../model/linear.js';
 import { loadLinearModel } from '../model/load.js';
 import type { Node } from '../node/node.js';
 import type { Publishers } from '../serve/publishers.js';
-import type { LmdbStore } from '../state/lmdb/lmdb-store.js';
 import { accessTo, connectTo, ensureRegion, nameOf } from './engine-connection.js';
 import type { EngineFolder } from './engine-folder.js';
 import type { EngineOptions } from './engine-options.js';
-import { allOpened, failureSignal, Opened } from './opened.js';
+import { failureSignal, Opened } from './opened.js';
 import { CONFIG_FOLDER } from './package-root.js';
 
 export interface Engine {
@@ -83,13 +82,12 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   const opened = new Opened();
   const { failed, fail } = failureSignal();
   try {
-    const folder = await folderOf(options, opened);
-    // While the server starts, a node is loaded and its snapshots are opened.
+    const folder = await folderOf(options, config, opened);
+    // Loaded while the server starts.
     const loading = options.node ? import('./engine-node.js') : undefined;
-    const [server, store] = await allOpened(
-      ownServer(options, folder, opened, fail),
-      storeOf(options, folder, config, opened),
-    );
+    // Whoever awaits it sees the failure; until then it must not count as unhandled.
+    loading?.catch(() => undefined);
+    const server = await ownServer(options, folder, opened, fail);
     const target = options.nats ?? accessTo(server!);
     const writer = randomUUID();
     const connected = await connectTo(target, config.name, options, opened);
@@ -105,7 +103,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     const nodeId = folder?.locked.nodeId;
     const parts = { config, registry, subjects, connected, log, logOf, requests, writer, onMembers };
     const { openNode } = (await loading) ?? {};
-    const own = await openNode?.(options, { ...parts, store: store!, nodeId: nodeId! }, opened, fail);
+    const own = await openNode?.(options, { ...parts, store: folder!.store!, nodeId: nodeId! }, opened, fail);
     return {
       ...{ config, subjects, registry, model, log, logOf, requests, server, target, nodeId, failed },
       node: own?.node,
@@ -131,22 +129,14 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
 }
 
 /** Where a node, or what hosts nodes, keeps its data. A client keeps nothing, and loads nothing of that. */
-async function folderOf(options: EngineOptions, opened: Opened): Promise<EngineFolder | undefined> {
-  if (!options.node && options.hosts !== true) return undefined;
-  const { openFolder } = await import('./engine-folder.js');
-  return openFolder(options, randomUUID, opened);
-}
-
-/** A node's snapshots. */
-async function storeOf(
+async function folderOf(
   options: EngineOptions,
-  folder: EngineFolder | undefined,
   config: RegionConfig,
   opened: Opened,
-): Promise<LmdbStore | undefined> {
-  if (!options.node) return undefined;
-  const { openStore } = await import('./engine-folder.js');
-  return openStore(options, config, folder!, opened);
+): Promise<EngineFolder | undefined> {
+  if (!options.node && options.hosts !== true) return undefined;
+  const { openFolder } = await import('./engine-folder.js');
+  return openFolder(options, config, randomUUID, opened);
 }
 
 /** The server under the data folder, unless there is one elsewhere: whoever keeps nothing has that. */

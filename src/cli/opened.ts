@@ -36,15 +36,6 @@ export async function openTogether<A extends Closable, B extends Closable | unde
   throw errorOf((one.status === 'rejected' ? one : (other as PromiseRejectedResult)).reason);
 }
 
-/**
- * What two things give that are being opened, each with its own way to close. Of two failures the first one's is told, and
- * none before neither is under way any more: what is closed then is all there is.
- */
-export async function allOpened<A, B>(first: Promise<A>, second: Promise<B>): Promise<[A, B]> {
-  await Promise.allSettled([first, second]);
-  return Promise.all([first, second]);
-}
-
 /** A promise that only ever rejects, and counts as handled. */
 export function failureSignal(): { failed: Promise<never>; fail: (error: unknown) => void } {
   let fail: (error: unknown) => void = () => undefined;

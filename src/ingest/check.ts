@@ -37,8 +37,6 @@ export type Checked =
 
 /** Fields of a ping without `id` and without any further field. */
 const PING_KEYS = 6;
-/** So many are admitted by one look at the wall time: it may be set back. */
-const ADMITTED_MAX = 256;
 const isStatus = (value: unknown): boolean =>
   value === 'open' || value === 'ontrip' || value === 'enroute' || value === 'offline';
 
@@ -56,9 +54,8 @@ export class EventChecker {
   readonly #cover: Cover;
   readonly #nowMs: () => number;
   readonly #aheadMs: number;
-  /** Wall time as of the last look at it, and what was admitted since by that. */
+  /** Wall time as of the last look at it. */
   #knownMs = 0;
-  #admitted = 0;
   readonly #schemas: ReadonlyMap<unknown, ReturnType<typeof eventSchemas>[GroundswellEvent['type']]>;
 
   /**
@@ -108,20 +105,19 @@ export class EventChecker {
       isStatus(fields.status) &&
       isId(fields.driverId) &&
       (fields.id === undefined || isId(fields.id)) &&
-      this.#admits(ts, FUTURE_LIMIT_MS)
+      !this.#isFarAhead(ts)
     );
   }
 
   #isAhead(ts: number): boolean {
-    return !this.#admits(ts, this.#aheadMs);
+    return this.#aheadMs !== Number.POSITIVE_INFINITY && ts > this.#nowMs() + this.#aheadMs;
   }
 
-  /** Whether a time is so far ahead of the wall's at most. Most are so of an earlier wall time: a look at it costs as much as a check. */
-  #admits(ts: number, aheadMs: number): boolean {
-    if (ts <= this.#knownMs + aheadMs && this.#admitted++ < ADMITTED_MAX) return true;
-    this.#admitted = 0;
+  /** Of a time that no clock can be right about. Most are not, as of an earlier look at the wall time, which costs as much as a check. */
+  #isFarAhead(ts: number): boolean {
+    if (ts <= this.#knownMs + FUTURE_LIMIT_MS) return false;
     this.#knownMs = this.#nowMs();
-    return ts <= this.#knownMs + aheadMs;
+    return ts > this.#knownMs + FUTURE_LIMIT_MS;
   }
 
   #ahead(type: string, ts: number): Checked {

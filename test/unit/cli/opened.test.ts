@@ -1,6 +1,6 @@
 /** Hunts things that stay open because something else could not be opened. */
 import { describe, expect, it } from 'vitest';
-import { allOpened, openTogether } from '../../../src/cli/opened.js';
+import { openTogether } from '../../../src/cli/opened.js';
 
 class Thing {
   closes = 0;
@@ -39,25 +39,5 @@ describe('openTogether', () => {
     await expect(openTogether(Promise.reject(new Error('gone')), Promise.resolve(undefined))).rejects.toThrow(
       'gone',
     );
-  });
-});
-
-describe('allOpened', () => {
-  it('gives what both give', async () => {
-    expect(await allOpened(Promise.resolve(1), Promise.resolve('one'))).toEqual([1, 'one']);
-  });
-
-  it('fails when neither is under way any more, with the failure of the first', async () => {
-    let other = 'under way';
-    const late = new Promise<void>((resolve) => {
-      setImmediate(() => {
-        other = 'open';
-        resolve();
-      });
-    });
-    await expect(allOpened(Promise.reject(new Error('no room')), late)).rejects.toThrow('no room');
-    expect(other).toBe('open');
-    const failures = [new Error('the first'), new Error('the second')].map((error) => Promise.reject(error));
-    await expect(allOpened(failures[0]!, failures[1]!)).rejects.toThrow('the first');
   });
 });
