@@ -11,8 +11,14 @@ import { PingLog, type Ping, type PingLogFormat, type StayVisitor, type Status }
 
 const { open_ms: OPEN_MS, enroute_ms: ENROUTE_MS, busy_ms: BUSY_MS } = market.index;
 
+type Present = Exclude<Status, 'offline'>;
+
+function isPresent(status: Status | undefined): status is Present {
+  return status !== undefined && status !== 'offline';
+}
+
 /** The counter of what a driver does. */
-function msAt(status: Exclude<Status, 'offline'>): number {
+function msAt(status: Present): number {
   return status === 'open' ? OPEN_MS : status === 'enroute' ? ENROUTE_MS : BUSY_MS;
 }
 
@@ -189,8 +195,7 @@ class DriverMinute implements StayVisitor {
 
   /** The last ping holds beyond this minute. */
   get holdsOn(): boolean {
-    const isSomewhere = this.#status !== undefined && this.#status !== 'offline';
-    return isSomewhere && this.#ts + this.#presenceMs > this.#endMs;
+    return isPresent(this.#status) && this.#ts + this.#presenceMs > this.#endMs;
   }
 
   /** The minute is over. */
@@ -209,7 +214,7 @@ class DriverMinute implements StayVisitor {
   /** It did what the last ping says until a time, as long as that holds. */
   #hold(untilMs: number): void {
     const status = this.#status;
-    if (status === undefined || status === 'offline') return;
+    if (!isPresent(status)) return;
     const fromMs = Math.max(this.#sinceMs, this.#endMs - MINUTE_MS);
     const toMs = Math.min(untilMs, this.#ts + this.#presenceMs, this.#endMs);
     if (toMs <= fromMs) return;

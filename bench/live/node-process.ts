@@ -2,11 +2,8 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
+import { MAIN } from '../crash/command.js';
 import { NODE_FLAGS } from '../sibling-program.js';
-
-const MAIN = fileURLToPath(new URL('../../cli/main.js', import.meta.url));
-const BUILT = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
 export interface NodeProcess {
   readonly url: string;
@@ -28,7 +25,6 @@ export async function startNode(options: {
   env?: NodeJS.ProcessEnv | undefined;
 }): Promise<NodeProcess> {
   const { region, dataDir, readyMs, env } = options;
-  const main = MAIN.includes('/dist/') ? MAIN : BUILT;
   const args = [
     'start',
     '--region',
@@ -43,7 +39,7 @@ export async function startNode(options: {
     'load',
     ...(options.args ?? []),
   ];
-  const child = spawn(process.execPath, [...NODE_FLAGS, main, ...args], {
+  const child = spawn(process.execPath, [...NODE_FLAGS, MAIN, ...args], {
     stdio: ['ignore', 'ignore', 'pipe'],
     env: { ...process.env, NATS_URL: '', ...env },
   });
