@@ -51,8 +51,8 @@ export class Turn {
   readonly #watch: TurnWatch;
   /** For turns in which nothing waits: a partition watches by itself what it has to call all the same. */
   readonly #noWatch: TurnWatch;
-  /** No replay was attached at the last look. */
-  #live = true;
+  /** At the last look: what comes is of now, and somebody waits for it. Not so of a replay, nor of what one that has ended left. */
+  #awaited = true;
   /** Whose turn it is to close first; until it has closed. */
   #first = 0;
   readonly #alignment: Alignment;
@@ -73,6 +73,7 @@ export class Turn {
     const wallMs = clock.now();
     let worked = false;
     let live = true;
+    let replayed = true;
     let closing = false;
     // What is being handed over stands still: its last commit says all.
     const owned = this.#inOrder();
@@ -82,16 +83,17 @@ export class Turn {
       waiting ||= fetched || one.partition.moreDue;
     }
     const { replayCommitEveryMs } = limits;
-    const mayGather = !this.#live && waiting && !this.#isCommitDue(PATIENCE * replayCommitEveryMs);
+    const mayGather = !this.#awaited && waiting && !this.#isCommitDue(PATIENCE * replayCommitEveryMs);
     const { damaged, gathered } = this.#work(owned, wallMs, { watched: waiting, mayGather });
     for (const one of owned) {
       if (one.settleInput() > 0) worked = true;
       stats.steps++;
       if (one.partition.moreDue) closing = true;
       live &&= one.partition.live;
+      replayed &&= one.partition.replayed;
     }
     for (const partition of damaged) partitions.rebuild(partition.partition).catch(this.#options.onFailure);
-    this.#live = live;
+    this.#awaited = live && !replayed;
     const due = this.#isCommitDue(this.#commitEveryMs(owned, closing));
     if (closing || gathered) worked = true;
     // Nobody waits for states that a replay has changed: more of it may come, and change them again.
@@ -121,7 +123,7 @@ export class Turn {
   #commitEveryMs(owned: readonly OwnedPartition[], closing: boolean): number {
     const { limits, pipeline } = this.#options;
     const { commitEveryMs, replayCommitEveryMs, closingCommitEveryMs, behindMessages } = limits;
-    if (!this.#live) return replayCommitEveryMs;
+    if (!this.#awaited) return replayCommitEveryMs;
     const behind = (lagOf(owned) / behindMessages - 1) / BEHIND_FULLY;
     const gatherMs = Math.max(commitEveryMs * behind, pipeline.makingMs / COMMIT_SHARE);
     return Math.min(commitEveryMs, closing ? Math.max(gatherMs, closingCommitEveryMs) : gatherMs);
@@ -166,7 +168,7 @@ export class Turn {
     const startedMs = clock.monotonic();
     const until = { monotonicMs: startedMs + turnInputMs, eventMs: this.#takesUntilMs(owned) };
     // Nobody waits for a replay's next value: what it closes, it closes in large pieces.
-    const timersUntilMs = this.#live ? startedMs + turnTimersMs : Number.POSITIVE_INFINITY;
+    const timersUntilMs = this.#awaited ? startedMs + turnTimersMs : Number.POSITIVE_INFINITY;
     let timersLeft = turnTimersMax;
     const advance = ({ partition }: OwnedPartition, untilMs: number): void => {
       timersLeft -= this.#advance(partition, wallMs, timersLeft, untilMs);
@@ -215,7 +217,7 @@ export class Turn {
 
   /** Event time up to which input is taken in this turn: what is live is of now in all of them. */
   #takesUntilMs(owned: readonly OwnedPartition[]): number {
-    if (this.#live) return Number.POSITIVE_INFINITY;
+    if (this.#awaited) return Number.POSITIVE_INFINITY;
     const taking = owned.filter(({ hasInput }) => hasInput);
     return this.#alignment.untilMs(taking.map(({ partition }) => partition));
   }

@@ -182,6 +182,10 @@ export class Partition {
   get live(): boolean {
     return this.#facts().producers.live;
   }
+  /** Nobody has fed it live. */
+  get replayed(): boolean {
+    return this.#facts().producers.replayed;
+  }
   /** Its marks, by stage. */
   get marks(): number[] {
     return this.#timers.map((_, stage) => this.#facts().marks.get(stage, this.partition));

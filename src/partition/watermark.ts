@@ -150,6 +150,12 @@ export class ProducerTable {
     return true;
   }
 
+  /** All that came was a replay's: it may have ended, and what it left is not of now. */
+  get replayed(): boolean {
+    for (const { mode } of this.producers.values()) if (mode === 'live') return false;
+    return this.producers.size > 0;
+  }
+
   /** The producer that holds the watermark back: the active one with the lowest. */
   holder(wallMs: number): string | undefined {
     const limitMs = this.watermarkMs(wallMs);

@@ -17,6 +17,7 @@ import { Node, type MembershipOptions, type NodeLimits, type NodeOptions } from 
 import { decodeOutput, type Progress, type SideOutput } from '../../src/partition/output.js';
 import { OutputReader, sumCounter } from '../../src/serve/output-reader.js';
 import { MemoryStore } from '../../src/state/memory/memory-store.js';
+import type { ProducerMode } from '../../src/partition/watermark.js';
 import type { SnapshotStore } from '../../src/state/store.js';
 import { EagerClock } from './eager-clock.js';
 import { checked, MINUTE, type RawEvent } from './market.js';
@@ -113,7 +114,7 @@ export class Engine {
     });
   }
 
-  producer(id = 'test', log: Log = this.log): TestProducer {
+  producer(id = 'test', log: Log = this.log, mode: ProducerMode = 'replay'): TestProducer {
     return new TestProducer(
       new Producer({
         log,
@@ -122,7 +123,7 @@ export class Engine {
         clock: this.clock,
         partitions: this.partitions,
         id,
-        mode: 'replay',
+        mode,
         outOfOrderBoundMs: this.settings.outOfOrderBoundMs ?? 5_000,
         frameEvents: this.settings.frameEvents ?? 64,
         framesPerFlush: this.settings.framesPerFlush ?? 1,

@@ -54,6 +54,17 @@ describe('ProducerTable: who is known', () => {
     hear(t, 'replay', WALL, { mode: 'replay', end: true });
     expect(t.live).toBe(true);
   });
+
+  it('what replays told stays replayed when they have ended, until somebody feeds it live', () => {
+    const t = table();
+    expect(t.replayed).toBe(false);
+    hear(t, 'replay', WALL, { mode: 'replay' });
+    expect(t.replayed).toBe(true);
+    hear(t, 'replay', WALL, { mode: 'replay', end: true });
+    expect(t.replayed).toBe(true);
+    hear(t, 'live', WALL);
+    expect(t.replayed).toBe(false);
+  });
 });
 
 describe('ProducerTable: the watermark', () => {
