@@ -410,6 +410,15 @@ export class ByteReader {
     }
   }
 
+  /** Where it reads next: a place in its bytes. */
+  get place(): number {
+    return this.#at;
+  }
+
+  moveTo(place: number): void {
+    this.#at = place;
+  }
+
   /** Passes over so many bytes. */
   skip(length: number): void {
     this.#at += length;
@@ -428,8 +437,8 @@ export class ByteReader {
     return this.raw(this.uint());
   }
 
-  text(): string {
-    const length = this.uint();
+  /** A text of so many bytes; without a number it says so itself. */
+  text(length = this.uint()): string {
     const end = this.#at + length;
     if (end > this.#end) throw new RangeError('the bytes end within a value');
     const value = this.#asBuffer().toString('utf8', this.#at, end);

@@ -30,16 +30,17 @@ export function* readChanges(reader: ByteReader): Generator<ActorChange> {
   while (!reader.done) yield readChange(reader);
 }
 
-function readChange(reader: ByteReader): ActorChange {
-  const id = reader.text() as ActorId;
+/** @param idBytes where its id's text begins at once, and nothing says how long it is */
+function readChange(reader: ByteReader, idBytes?: number): ActorChange {
+  const id = reader.text(idBytes) as ActorId;
   const flags = reader.uint();
   const bytes = (flags & HAS_RECORD) === 0 ? undefined : reader.bytes();
   return { id, bytes, timed: (flags & TIMED) !== 0 };
 }
 
 /** The same, with what is not written. */
-function knownChange(reader: ByteReader, flags: number): ActorChange {
-  const { id, bytes, timed } = readChange(reader);
+function knownChange(reader: ByteReader, flags: number, idBytes?: number): ActorChange {
+  const { id, bytes, timed } = readChange(reader, idBytes);
   return { id, bytes, timed, timedAsBefore: (flags & TIMED_AS_BEFORE) !== 0 };
 }
 
@@ -71,9 +72,40 @@ export function packChanges(commits: readonly Changes[]): PackedChanges {
   return packed;
 }
 
-export function eachPacked({ bytes, flags }: PackedChanges, take: (change: ActorChange) => void): void {
-  const reader = new ByteReader(bytes);
-  for (let i = 0; i < flags.length; i++) take(knownChange(reader, flags[i]!));
+/** Reads packed changes, in whatever order they are asked for. */
+export class PackedReader implements Iterable<ActorChange> {
+  readonly #flags: Uint8Array;
+  readonly #reader: ByteReader;
+  /** Of each, where in the bytes its id's text begins. */
+  readonly idFrom: Uint32Array;
+  /** Where it ends. */
+  readonly idTo: Uint32Array;
+
+  constructor({ bytes, flags }: PackedChanges) {
+    const reader = new ByteReader(bytes);
+    this.#reader = reader;
+    this.#flags = flags;
+    this.idFrom = new Uint32Array(flags.length);
+    this.idTo = new Uint32Array(flags.length);
+    for (let i = 0; i < flags.length; i++) {
+      const idBytes = reader.uint();
+      this.idFrom[i] = reader.place;
+      reader.skip(idBytes);
+      this.idTo[i] = reader.place;
+      if ((reader.uint() & HAS_RECORD) !== 0) reader.skip(reader.uint());
+    }
+  }
+
+  /** Its record lies in the packed bytes. */
+  at(index: number): ActorChange {
+    const from = this.idFrom[index]!;
+    this.#reader.moveTo(from);
+    return knownChange(this.#reader, this.#flags[index]!, this.idTo[index]! - from);
+  }
+
+  *[Symbol.iterator](): Iterator<ActorChange> {
+    for (let i = 0; i < this.#flags.length; i++) yield this.at(i);
+  }
 }
 
 export class Changes implements Iterable<ActorChange> {

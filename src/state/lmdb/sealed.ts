@@ -18,6 +18,23 @@ export function seal(key: string, value: Uint8Array): Uint8Array {
   return writer.raw(checksum).raw(value).take();
 }
 
+/**
+ * Seals a value where it lies: its checksum takes the place of what stands before it, which nobody reads any more.
+ * @param bytes holds the key's text from `keyFrom` to `keyTo`, and the value somewhere behind it and four bytes at least
+ */
+export function sealInPlace(
+  bytes: Uint8Array,
+  keyFrom: number,
+  keyTo: number,
+  value: Uint8Array,
+): Uint8Array {
+  const from = value.byteOffset - bytes.byteOffset;
+  const to = from + value.byteLength;
+  const sum = crc32(bytes, crc32(bytes, 0, keyFrom, keyTo), from, to);
+  for (let i = 0; i < CHECKSUM_BYTES; i++) bytes[from - CHECKSUM_BYTES + i] = sum >>> (8 * i);
+  return bytes.subarray(from - CHECKSUM_BYTES, to);
+}
+
 /** The value; undefined when it is not what was stored under this key. */
 export function unseal(key: string, stored: Uint8Array): Uint8Array | undefined {
   if (stored.byteLength < CHECKSUM_BYTES) return undefined;

@@ -1,9 +1,10 @@
 /** The thread's end of `WriteThread`: writes what it is told, a transaction after the other. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { errorOf } from '../../core/errors.js';
-import { eachPacked } from '../../partition/changes.js';
+import { PackedReader } from '../../partition/changes.js';
 import { openDatabases, openRoot } from './databases.js';
-import { seal } from './sealed.js';
+import { keyOrder } from './key-order.js';
+import { seal, sealInPlace } from './sealed.js';
 import type { FromWriter, PackedUpdate, ToWriter, WriteTarget } from './write-messages.js';
 
 const NOTHING = new Uint8Array();
@@ -34,13 +35,18 @@ port.on('message', (updates: ToWriter) => {
 
 function write({ partition, position, changes }: PackedUpdate): void {
   const { actors, timed } = databases.partitions[partition]!;
-  eachPacked(changes, ({ id, bytes, timed: hasTimers, timedAsBefore }) => {
-    if (bytes === undefined) actors.removeSync(id);
-    else actors.putSync(id, seal(id, bytes));
-    if (timedAsBefore === true) return;
+  const { bytes } = changes;
+  const packed = new PackedReader(changes);
+  const { idFrom: from, idTo: to } = packed;
+  for (const i of keyOrder({ bytes, from, to })) {
+    const { id, bytes: record, timed: hasTimers, timedAsBefore } = packed.at(i);
+    if (record === undefined) actors.removeSync(id);
+    // Before a record stand the end of its id, its flags and its length, which are not read again.
+    else actors.putSync(id, sealInPlace(bytes, from[i]!, to[i]!, record));
+    if (timedAsBefore === true) continue;
     if (hasTimers) timed.putSync(id, seal(id, NOTHING));
     else timed.removeSync(id);
-  });
+  }
   databases.positions.putSync(position.key, position.value);
 }
 

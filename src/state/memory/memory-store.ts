@@ -1,6 +1,6 @@
 /** Snapshots in memory: for unit and simulation tests. Passes the same suite as the LMDB one. */
 import type { ActorId } from '../../core/ids.js';
-import { eachPacked, packChanges } from '../../partition/changes.js';
+import { PackedReader, packChanges } from '../../partition/changes.js';
 import type { ActorSource } from '../../partition/actor-table.js';
 import type {
   SnapshotExport,
@@ -37,13 +37,13 @@ export class MemoryStore implements SnapshotStore {
   write(updates: readonly SnapshotUpdate[]): Promise<void> {
     for (const { partition, journalSeq, control, commits } of updates) {
       const data = this.#partition(partition);
-      eachPacked(packChanges(commits), ({ id, bytes, timed, timedAsBefore }) => {
+      for (const { id, bytes, timed, timedAsBefore } of new PackedReader(packChanges(commits))) {
         if (bytes === undefined) data.actors.delete(id);
         else data.actors.set(id, new Uint8Array(bytes));
-        if (timedAsBefore === true) return;
+        if (timedAsBefore === true) continue;
         if (timed) data.timed.add(id);
         else data.timed.delete(id);
-      });
+      }
       data.position = { journalSeq, control: new Uint8Array(control) };
     }
     return Promise.resolve();

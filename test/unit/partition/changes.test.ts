@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import { pack, unpack } from 'msgpackr';
 import { describe, expect, it } from 'vitest';
 import { actorId } from '../../../src/core/ids.js';
-import { Changes, eachPacked, packChanges, type ActorChange } from '../../../src/partition/changes.js';
+import { Changes, PackedReader, packChanges, type ActorChange } from '../../../src/partition/changes.js';
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 
@@ -18,10 +18,10 @@ class Snapshot {
 
   write(commits: readonly Changes[]): number {
     let written = 0;
-    eachPacked(packChanges(commits), (change) => {
+    for (const change of new PackedReader(packChanges(commits))) {
       written++;
       this.apply(change);
-    });
+    }
     return written;
   }
 
@@ -60,9 +60,8 @@ describe('packed changes', () => {
     second.follows(1, 1, 1);
     second.replaceIn([first]);
     const seen: [string, string][] = [];
-    eachPacked(packChanges([first, second]), ({ id, bytes: record }) => {
+    for (const { id, bytes: record } of new PackedReader(packChanges([first, second])))
       seen.push([id, new TextDecoder().decode(record)]);
-    });
     expect(seen).toEqual([
       ['cell/a', 'A1'],
       ['cell/c', 'C1'],
