@@ -51,7 +51,7 @@ export class Turn {
   readonly #watch: TurnWatch;
   /** For turns in which nothing waits: a partition watches by itself what it has to call all the same. */
   readonly #noWatch: TurnWatch;
-  /** At the last look: what comes is of now, and somebody waits for it. Not so of a replay, nor of what one that has ended left. */
+  /** At the last look, what comes was of now, and somebody waits for it: not so of a replay, nor of what one that has ended left. */
   #awaited = true;
   /** Whose turn it is to close first; until it has closed. */
   #first = 0;

@@ -182,7 +182,7 @@ export class Partition {
   get live(): boolean {
     return this.#facts().producers.live;
   }
-  /** Nobody has fed it live. */
+  /** All that came was of replays, attached or ended. */
   get replayed(): boolean {
     return this.#facts().producers.replayed;
   }

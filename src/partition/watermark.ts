@@ -144,13 +144,13 @@ export class ProducerTable {
     return Number.isFinite(endedMax) ? endedMax : undefined;
   }
 
-  /** No replay is attached: what comes is of now, and somebody waits for it. */
+  /** No replay is attached. */
   get live(): boolean {
     for (const { mode, ended } of this.producers.values()) if (mode === 'replay' && !ended) return false;
     return true;
   }
 
-  /** All that came was a replay's: it may have ended, and what it left is not of now. */
+  /** All that came was of replays, attached or ended: nothing of it is of now. */
   get replayed(): boolean {
     for (const { mode } of this.producers.values()) if (mode === 'live') return false;
     return this.producers.size > 0;
