@@ -14,7 +14,7 @@ export interface NodeLimits {
    * sooner it has closed: a cell that is told by many is called, and stored, in each turn.
    */
   readonly turnTimersMax: number;
-  /** The same in time, ms: a turn ends soon after it, however much there is to close. */
+  /** The same in time, ms, for a region that is fed live: a turn ends soon after it, however much there is to close. */
   readonly turnTimersMs: number;
   /** Actors in memory, over all partitions of the node. */
   readonly residentActorsMax: number;
@@ -30,8 +30,7 @@ export interface NodeLimits {
    */
   readonly commitEveryMs: number;
   /**
-   * The same while a replay is attached, or one that has ended left more to close and nobody feeds live, however far behind the node
-   * is, ms; what others wait for goes out sooner, and a commit that is due waits up to twice as long until partitions have heard each other.
+   * The same while a replay is attached, or when one has ended and the region was never fed live, however far behind the node is, ms; what others wait for goes out sooner, and a commit that is due waits up to twice as long until partitions have heard each other.
    */
   readonly replayCommitEveryMs: number;
   /** While a minute closes, commits are at least so far apart, ms: cells are told by many, a little each time. */

@@ -73,10 +73,10 @@ export class Turn {
     const wallMs = clock.now();
     let worked = false;
     let live = true;
-    let replayed = true;
     let closing = false;
     // What is being handed over stands still: its last commit says all.
     const owned = this.#inOrder();
+    let replayed = owned.length > 0;
     let waiting = false;
     for (const one of owned) {
       const fetched = !snapshotter.full && one.fetch(limits);

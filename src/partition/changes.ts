@@ -30,7 +30,7 @@ export function* readChanges(reader: ByteReader): Generator<ActorChange> {
   while (!reader.done) yield readChange(reader);
 }
 
-/** @param idBytes where its id's text begins at once, and nothing says how long it is */
+/** @param idBytes length of its id, where the reader is behind what says so */
 function readChange(reader: ByteReader, idBytes?: number): ActorChange {
   const id = reader.text(idBytes) as ActorId;
   const flags = reader.uint();

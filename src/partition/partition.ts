@@ -182,7 +182,7 @@ export class Partition {
   get live(): boolean {
     return this.#facts().producers.live;
   }
-  /** All that came was of replays, attached or ended. */
+  /** It was fed, and never live: what it does is not of now. */
   get replayed(): boolean {
     return this.#facts().producers.replayed;
   }

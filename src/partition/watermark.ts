@@ -150,7 +150,7 @@ export class ProducerTable {
     return true;
   }
 
-  /** All that came was of replays, attached or ended: nothing of it is of now. */
+  /** What came was all of replays, attached or ended: it was never fed live, and nothing is of now. Not so as long as nothing came. */
   get replayed(): boolean {
     for (const { mode } of this.producers.values()) if (mode === 'live') return false;
     return this.producers.size > 0;

@@ -96,6 +96,15 @@ export function storeContract(
       expect(store.position(0)!.journalSeq).toBe(2);
     });
 
+    it('of two changes of an actor in one write, neither of which knows of the other, the later one stands', async () => {
+      const commits = ['first', 'second'].map((body) =>
+        Changes.of([change('b', body), change('a', body, body === 'second')]),
+      );
+      await store.write([{ partition: 0, journalSeq: 2, control: bytes('control'), commits }]);
+      expect([read(0, 'a'), read(0, 'b')]).toEqual(['second', 'second']);
+      expect([...store.timed(0)].map(([id]) => id)).toEqual([actorId('cell', 'a')]);
+    });
+
     it('a forgotten actor is gone, with its timers; it may be made again', async () => {
       await store.write([update(0, 1, change('a', 'first', true))]);
       await store.write([update(0, 2, change('a', undefined))]);

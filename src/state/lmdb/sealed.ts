@@ -19,8 +19,8 @@ export function seal(key: string, value: Uint8Array): Uint8Array {
 }
 
 /**
- * Seals a value where it lies: its checksum takes the place of what stands before it, which nobody reads any more.
- * @param bytes holds the key's text from `keyFrom` to `keyTo`, and the value somewhere behind it and four bytes at least
+ * Seals a value where it lies: its checksum takes the place of the four bytes before it, which must be of the same entry, and be read.
+ * @param bytes holds the key's text from `keyFrom` to `keyTo`, and the value behind it
  */
 export function sealInPlace(
   bytes: Uint8Array,

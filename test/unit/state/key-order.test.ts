@@ -32,26 +32,45 @@ describe('the order in which keys are written', () => {
     );
   });
 
-  it('is that of their texts where four bytes from the first that differs tell them apart', () => {
+  it('a type keeps its own order beside another whose name begins alike', () => {
+    const riders = Array.from({ length: 50 }, (_, i) => actorId('rider', `r-${1_000 + ((i * 37) % 50)}`));
+    const ids = [actorId('region', 'sf'), ...riders];
+    const order = [...orderOf(packed(ids))].map((i) => ids[i]!).filter((id) => id !== ids[0]);
+    expect(order).toEqual([...riders].sort());
+  });
+
+  it('keeps types together, each in the order of its texts where four bytes tell them apart', () => {
     fc.assert(
       fc.property(fc.uniqueArray(fc.integer({ min: 1_000, max: 9_999 }), { minLength: 1 }), (numbers) => {
         const ids = numbers.flatMap((n) => [actorId('driver', `d-000${n}`), actorId('cell', `${n}`)]);
-        expect([...orderOf(packed(ids))].map((i) => ids[i])).toEqual([...ids].sort());
+        const sorted = [...ids].sort();
+        const inOrder = [...orderOf(packed(ids))].map((i) => ids[i]!);
+        expect(inOrder).toEqual([...sorted.slice(numbers.length), ...sorted.slice(0, numbers.length)]);
       }),
     );
   });
 });
 
 describe('sealing in place', () => {
-  it('makes of any id and record what a copy would be', () => {
+  it('makes of any records what copies would be, and leaves those beside them as they are', () => {
+    const known = fc.tuple(actor, fc.uint8Array({ maxLength: 40 }));
     fc.assert(
-      fc.property(actor, fc.uint8Array(), (id, record) => {
-        const changes = packed([id], record);
+      fc.property(fc.array(known, { minLength: 2 }), (entries) => {
+        const changes = packChanges([
+          Changes.of(entries.map(([id, record]) => ({ id, bytes: record, timed: false }))),
+        ]);
         const reader = new PackedReader(changes);
-        const change = reader.at(0);
-        const sealed = sealInPlace(changes.bytes, reader.idFrom[0]!, reader.idTo[0]!, change.bytes!);
-        expect(Buffer.from(sealed)).toEqual(Buffer.from(seal(id, record)));
-        expect(unseal(id, sealed)).toEqual(record);
+        const { idFrom, idTo } = reader;
+        const sealed: Uint8Array[] = entries.map(() => new Uint8Array());
+        for (const i of keyOrder({ bytes: changes.bytes, from: idFrom, to: idTo })) {
+          const { id, bytes } = reader.at(i);
+          expect(id).toBe(entries[i]![0]);
+          sealed[i] = sealInPlace(changes.bytes, idFrom[i]!, idTo[i]!, bytes!);
+        }
+        for (const [i, [id, record]] of entries.entries()) {
+          expect(Buffer.from(sealed[i]!)).toEqual(Buffer.from(seal(id, record)));
+          expect(unseal(id, sealed[i]!)).toEqual(record);
+        }
       }),
     );
   });
