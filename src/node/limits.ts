@@ -30,7 +30,8 @@ export interface NodeLimits {
    */
   readonly commitEveryMs: number;
   /**
-   * The same while a replay is attached, or when one has ended and the region was never fed live, however far behind the node is, ms; what others wait for goes out sooner, and a commit that is due waits up to twice as long until partitions have heard each other.
+   * The same while a replay is attached, or when one has ended and the region was never fed live, however far behind the node is, ms;
+   * what others wait for goes out sooner, and a commit that is due waits up to twice as long until partitions have heard each other.
    */
   readonly replayCommitEveryMs: number;
   /** While a minute closes, commits are at least so far apart, ms: cells are told by many, a little each time. */
