@@ -437,8 +437,8 @@ export class ByteReader {
     return this.raw(this.uint());
   }
 
-  /** A text of so many bytes; without a number it says so itself. */
-  text(length = this.uint()): string {
+  text(): string {
+    const length = this.uint();
     const end = this.#at + length;
     if (end > this.#end) throw new RangeError('the bytes end within a value');
     const value = this.#asBuffer().toString('utf8', this.#at, end);

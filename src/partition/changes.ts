@@ -30,17 +30,16 @@ export function* readChanges(reader: ByteReader): Generator<ActorChange> {
   while (!reader.done) yield readChange(reader);
 }
 
-/** @param idBytes length of its id, where the reader is behind what says so */
-function readChange(reader: ByteReader, idBytes?: number): ActorChange {
-  const id = reader.text(idBytes) as ActorId;
+function readChange(reader: ByteReader): ActorChange {
+  const id = reader.text() as ActorId;
   const flags = reader.uint();
   const bytes = (flags & HAS_RECORD) === 0 ? undefined : reader.bytes();
   return { id, bytes, timed: (flags & TIMED) !== 0 };
 }
 
 /** The same, with what is not written. */
-function knownChange(reader: ByteReader, flags: number, idBytes?: number): ActorChange {
-  const { id, bytes, timed } = readChange(reader, idBytes);
+function knownChange(reader: ByteReader, flags: number): ActorChange {
+  const { id, bytes, timed } = readChange(reader);
   return { id, bytes, timed, timedAsBefore: (flags & TIMED_AS_BEFORE) !== 0 };
 }
 
@@ -72,35 +71,46 @@ export function packChanges(commits: readonly Changes[]): PackedChanges {
   return packed;
 }
 
+/** Where the texts of ids lie. */
+export interface IdPlaces {
+  readonly bytes: Uint8Array;
+  readonly from: Uint32Array;
+  /** The first bytes behind them. */
+  readonly to: Uint32Array;
+}
+
 /** Reads packed changes, in whatever order they are asked for. */
 export class PackedReader implements Iterable<ActorChange> {
   readonly #flags: Uint8Array;
   readonly #reader: ByteReader;
-  /** Of each, where in the bytes its id's text begins. */
-  readonly idFrom: Uint32Array;
-  /** Where it ends. */
-  readonly idTo: Uint32Array;
+  /** Where each begins. */
+  readonly #begins: Uint32Array;
+  /** Of each, in the packed bytes. */
+  readonly ids: IdPlaces;
 
   constructor({ bytes, flags }: PackedChanges) {
     const reader = new ByteReader(bytes);
-    this.#reader = reader;
-    this.#flags = flags;
-    this.idFrom = new Uint32Array(flags.length);
-    this.idTo = new Uint32Array(flags.length);
+    const begins = new Uint32Array(flags.length);
+    const from = new Uint32Array(flags.length);
+    const to = new Uint32Array(flags.length);
     for (let i = 0; i < flags.length; i++) {
+      begins[i] = reader.place;
       const idBytes = reader.uint();
-      this.idFrom[i] = reader.place;
+      from[i] = reader.place;
       reader.skip(idBytes);
-      this.idTo[i] = reader.place;
+      to[i] = reader.place;
       if ((reader.uint() & HAS_RECORD) !== 0) reader.skip(reader.uint());
     }
+    this.#flags = flags;
+    this.#reader = reader;
+    this.#begins = begins;
+    this.ids = { bytes, from, to };
   }
 
   /** Its record lies in the packed bytes. */
   at(index: number): ActorChange {
-    const from = this.idFrom[index]!;
-    this.#reader.moveTo(from);
-    return knownChange(this.#reader, this.#flags[index]!, this.idTo[index]! - from);
+    this.#reader.moveTo(this.#begins[index]!);
+    return knownChange(this.#reader, this.#flags[index]!);
   }
 
   *[Symbol.iterator](): Iterator<ActorChange> {

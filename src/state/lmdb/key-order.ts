@@ -2,14 +2,7 @@
  * The order in which records are written: roughly that of their keys in the tree, for neighbours are in one page, and what leads to
  * it is at hand. As actors change, each is in another page.
  */
-
-/** Where the ids of actors lie, which are the keys. */
-export interface KeyPlaces {
-  readonly bytes: Uint8Array;
-  readonly from: Uint32Array;
-  /** The first bytes behind them. */
-  readonly to: Uint32Array;
-}
+import type { IdPlaces } from '../../partition/changes.js';
 
 /** Ids of one type, and how many first bytes are the same in all of them. */
 interface OneType {
@@ -30,7 +23,7 @@ const TYPES_MAX = 2 ** 8;
  * Places of the keys in the order in which they are to be written; the same key as often as it came, in the order in which it came.
  * By type, and then by four bytes, from the first that is not the same in all ids of that type.
  */
-export function keyOrder({ bytes, from, to }: KeyPlaces): Uint32Array {
+export function keyOrder({ bytes, from, to }: IdPlaces): Uint32Array {
   const order = new Uint32Array(from.length);
   if (order.length >= 2 ** PLACE_BITS) return order.map((_, place) => place);
   const types: OneType[] = [];

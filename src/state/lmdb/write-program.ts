@@ -35,10 +35,9 @@ port.on('message', (updates: ToWriter) => {
 
 function write({ partition, position, changes }: PackedUpdate): void {
   const { actors, timed } = databases.partitions[partition]!;
-  const { bytes } = changes;
   const packed = new PackedReader(changes);
-  const { idFrom: from, idTo: to } = packed;
-  for (const i of keyOrder({ bytes, from, to })) {
+  const { bytes, from, to } = packed.ids;
+  for (const i of keyOrder(packed.ids)) {
     const { id, bytes: record, timed: hasTimers, timedAsBefore } = packed.at(i);
     if (record === undefined) actors.removeSync(id);
     // Before a record stand the end of its id, its flags and its length, which are not read again.

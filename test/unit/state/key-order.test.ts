@@ -14,8 +14,7 @@ function packed(ids: readonly ReturnType<typeof actorId>[], record = new Uint8Ar
 }
 
 function orderOf(changes: ReturnType<typeof packed>): Uint32Array {
-  const { idFrom: from, idTo: to } = new PackedReader(changes);
-  return keyOrder({ bytes: changes.bytes, from, to });
+  return keyOrder(new PackedReader(changes).ids);
 }
 
 describe('the order in which keys are written', () => {
@@ -60,12 +59,12 @@ describe('sealing in place', () => {
           Changes.of(entries.map(([id, record]) => ({ id, bytes: record, timed: false }))),
         ]);
         const reader = new PackedReader(changes);
-        const { idFrom, idTo } = reader;
+        const { bytes: all, from, to } = reader.ids;
         const sealed: Uint8Array[] = entries.map(() => new Uint8Array());
-        for (const i of keyOrder({ bytes: changes.bytes, from: idFrom, to: idTo })) {
+        for (const i of keyOrder(reader.ids)) {
           const { id, bytes } = reader.at(i);
           expect(id).toBe(entries[i]![0]);
-          sealed[i] = sealInPlace(changes.bytes, idFrom[i]!, idTo[i]!, bytes!);
+          sealed[i] = sealInPlace(all, from[i]!, to[i]!, bytes!);
         }
         for (const [i, [id, record]] of entries.entries()) {
           expect(Buffer.from(sealed[i]!)).toEqual(Buffer.from(seal(id, record)));
