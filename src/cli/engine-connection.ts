@@ -41,7 +41,7 @@ export async function connectTo(
     },
   });
   const { connection } = connected;
-  opened.add(async () => {
+  opened.add('the connection to nats-server', async () => {
     if (!connection.isClosed()) await connection.close();
   });
   return connected;

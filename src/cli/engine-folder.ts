@@ -28,7 +28,7 @@ export async function openFolder(
   const { node: hasNode, logger = silent } = options;
   const path = await folderFor(options, opened);
   const locked = await openDataFolder(path, newId);
-  opened.add(() => locked.release());
+  opened.add('the data folder', () => locked.release());
   if (!hasNode) return { path, locked, store: undefined };
   const store = await openSnapshots({
     folder: locked.snapshots,
@@ -38,7 +38,7 @@ export async function openFolder(
       logger.warn({}, why);
     },
   });
-  opened.add(() => store.close());
+  opened.add('the file of snapshots', () => store.close());
   store.expectWrites();
   return { path, locked, store };
 }
@@ -47,6 +47,6 @@ export async function openFolder(
 async function folderFor({ dataDir }: EngineOptions, opened: Opened): Promise<string> {
   if (dataDir !== undefined) return dataDir;
   const temporary = await mkdtemp(join(tmpdir(), 'groundswell-'));
-  opened.add(() => rm(temporary, { recursive: true, force: true }));
+  opened.add('the temporary data folder', () => rm(temporary, { recursive: true, force: true }));
   return temporary;
 }

@@ -54,7 +54,7 @@ export async function openNode(
   const { requests, subjects } = parts;
   const publishers = openPublishers(options, parts, fail);
   // Closed after the node: its last commit is published too.
-  opened.add(() => publishers.close());
+  opened.add('rows that are to be published', () => publishers.close());
   const membership = await membershipOf(options, parts);
   const bases = await basesOf(options, parts);
   const node = newNode(options, parts, { publishers, membership, bases });
@@ -65,17 +65,17 @@ export async function openNode(
       publisher: () => ({ published: publishers.published, lagMessages: publishers.lagMessages }),
     });
     // Closed after the node: it tells how its draining goes.
-    opened.add(() => answering.close());
+    opened.add('answers to other nodes', () => answering.close());
   }
-  opened.add(() => node.stop());
+  opened.add('the last commits, hand-overs and snapshots', () => node.stop());
   await node.start();
   node.finished.catch(fail);
   // Ready is who has what is its own: as a node that is alone, which owns all when it has started.
   await untilClaimed(node, systemClock);
   const hold = holdInputs(options, parts, node);
-  opened.add(() => hold.stop());
+  opened.add('the word to producers', () => hold.stop());
   const outputs = retainOutputs(options, parts, publishers);
-  if (outputs !== undefined) opened.add(() => outputs.stop());
+  if (outputs !== undefined) opened.add('the removal of old outputs', () => outputs.stop());
   return { node, publishers };
 }
 

@@ -30,7 +30,7 @@ export async function startServer(
       logger.warn({ why }, 'the embedded nats-server had ended and was started again');
     },
   });
-  opened.add(() => server.stop());
+  opened.add('nats-server, which ends', () => server.stop());
   server.failed.catch(fail);
   const { staging } = server;
   if (staging.kind === 'memory') logger.debug(staging, 'batches that are not whole are in memory');

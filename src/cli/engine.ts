@@ -56,6 +56,8 @@ export interface Engine {
   /** Rejects when a part of the engine fails; never resolves. */
   readonly failed: Promise<never>;
   close(): Promise<void>;
+  /** What `close` waits for, in words. */
+  readonly closing: string | undefined;
 }
 
 /** The region's configuration and its actors: what `check` checks, and what every command starts from. */
@@ -121,6 +123,9 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       streamSizes: () => streamSizes(jsm, subjects),
       journals: () => journalMessages(jsm, subjects),
       close: () => opened.close(),
+      get closing() {
+        return opened.closing;
+      },
     };
   } catch (error) {
     await opened.close().catch(() => undefined);

@@ -1,20 +1,32 @@
 import { errorOf } from '../core/errors.js';
 
+/** What is being closed, in words; undefined where whoever closes it has nothing left to wait for. */
+type What = string | (() => string | undefined);
+
 /** What was opened, in order: closed in the opposite one, each once, whatever happens to the others. */
 export class Opened {
-  readonly #closing: (() => Promise<unknown>)[] = [];
+  readonly #parts: { readonly what: What; readonly close: () => Promise<unknown> }[] = [];
+  #closing: What | undefined;
 
-  add(close: () => Promise<unknown>): void {
-    this.#closing.push(close);
+  /** @param what for who waits until it is closed; of parts that have parts, which of those it is now */
+  add(what: What, close: () => Promise<unknown>): void {
+    this.#parts.push({ what, close });
+  }
+
+  /** What `close` is waiting for, in words; undefined while nothing is being closed. */
+  get closing(): string | undefined {
+    return typeof this.#closing === 'function' ? this.#closing() : this.#closing;
   }
 
   /** Rejects with the first failure, when all have been tried. */
   async close(): Promise<void> {
     let failure: unknown;
-    for (let undo = this.#closing.pop(); undo !== undefined; undo = this.#closing.pop()) {
+    for (let part = this.#parts.pop(); part !== undefined; part = this.#parts.pop()) {
+      this.#closing = part.what;
       // One part that fails to close must not keep the others open.
-      await undo().catch((error: unknown) => (failure ??= error));
+      await part.close().catch((error: unknown) => (failure ??= error));
     }
+    this.#closing = undefined;
     if (failure !== undefined) throw errorOf(failure);
   }
 }

@@ -50,7 +50,7 @@ export class RegionAccess {
       const elsewhere = natsTarget(options.nats);
       const own = elsewhere === undefined ? await embedded(options.data, opened) : undefined;
       const connected = await connectNats(elsewhere ?? own!.target, 'groundswell snapshot');
-      opened.add(() => connected.connection.close());
+      opened.add('the connection to nats-server', () => connected.connection.close());
       return new RegionAccess(connected, opened, own?.data);
     } catch (error) {
       await opened.close().catch(() => undefined);
@@ -81,9 +81,9 @@ export class RegionAccess {
   /** A store that nobody else uses, in a folder that is removed at the end. */
   async scratch(region: string, partitions: number): Promise<LmdbStore> {
     const folder = await mkdtemp(join(tmpdir(), 'groundswell-'));
-    this.#opened.add(() => rm(folder, { recursive: true, force: true }));
+    this.#opened.add('a temporary folder', () => rm(folder, { recursive: true, force: true }));
     const store = await LmdbStore.open(folder, { region, partitions });
-    this.#opened.add(() => store.close());
+    this.#opened.add('its snapshots', () => store.close());
     return store;
   }
 
@@ -126,10 +126,10 @@ async function embedded(
     });
   }
   const folder = await openDataFolder(resolve(data), randomUUID);
-  opened.add(() => folder.release());
+  opened.add('the data folder', () => folder.release());
   const { path: binary, version } = await locateNatsServer({ onProgress: note });
   const server = await superviseServer({ dataDir: folder.path, binary, version, clock: systemClock });
-  opened.add(() => server.stop());
+  opened.add('nats-server, which ends', () => server.stop());
   return { target: server, data: folder.path };
 }
 

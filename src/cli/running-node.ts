@@ -83,7 +83,7 @@ export class RunningNode {
     const begin = { draining: false };
     try {
       const metrics = new Metrics();
-      rest.add(() => Promise.resolve(metrics.close()));
+      rest.add('metrics', () => Promise.resolve(metrics.close()));
       const latency = new CommitLatency();
       const observer = latency.observing(metrics.observer);
       const engine = await openEngine({
@@ -96,11 +96,14 @@ export class RunningNode {
         // The server may be away for longer than any number of attempts: the node waits for it, and says that it is not ready.
         limits: { commitAttemptsMax: Number.POSITIVE_INFINITY, ...options.limits },
       });
-      rest.add(() => engine.close());
+      rest.add(
+        () => engine.closing,
+        () => engine.close(),
+      );
       engine.failed.catch(fail);
       const workers = await openWorkers(engine, options, observer);
       if (workers !== undefined) {
-        rest.add(() => workers.close());
+        rest.add('workers, which drain', () => workers.close());
         workers.failed.catch(fail);
       }
       const { config, log, subjects, registry } = engine;
@@ -113,7 +116,7 @@ export class RunningNode {
         clock: systemClock,
         logger,
       });
-      rest.add(() => view.close());
+      rest.add('the view of the region', () => view.close());
       view.finished.catch(fail);
 
       await options.beforeIntake?.(engine);
@@ -152,7 +155,7 @@ export class RunningNode {
           readyLagMax: options.readyLagMax,
         },
       });
-      rest.add(() => http.close());
+      rest.add('requests over HTTP', () => http.close());
       return new RunningNode({ engine, view, latency, url: http.url, failed, intake, rest, begin });
     } catch (error) {
       await intake.close().catch(() => undefined);
@@ -185,6 +188,11 @@ export class RunningNode {
   async stopIntake(): Promise<void> {
     this.#begin.draining = true;
     await this.#intake.close();
+  }
+
+  /** What `close` waits for, in words. */
+  get closing(): string | undefined {
+    return this.#intake.closing ?? this.#rest.closing;
   }
 
   /** Drains: intake, step, commit, publishing, snapshots, then the server. */
@@ -266,7 +274,7 @@ function openIntake(
   let producer = open();
   // Fenced is who was taken for dead, and is not: it goes on under another name.
   const current = (): LiveProducer => (producer.fenced ? (producer = open()) : producer);
-  intake.add(() => producer.stop({ end: true }));
+  intake.add('events that were taken over HTTP', () => producer.stop({ end: true }));
   const lastWords = new LastWords({ members: () => engine.node?.members ?? [], newProducer, logger });
   engine.onMembers(() => {
     lastWords.look();
@@ -278,7 +286,7 @@ function openIntake(
     writer: randomUUID(),
   });
   pump.start();
-  intake.add(async () => {
+  intake.add('events that were taken from subjects', async () => {
     await pump.stop();
     // Nobody else takes raw events of this region: their time need not be waited for.
     if (ends) await sayLastWord(newProducer('ingest'));

@@ -52,6 +52,8 @@ interface Running {
   readonly failed: Promise<never>;
   /** Drains. */
   close(): Promise<void>;
+  /** What the drain waits for, in words. */
+  readonly closing: string | undefined;
 }
 
 /** A drain that takes longer is broken off: what was committed is safe, and the rest is in the stream. */
@@ -68,6 +70,8 @@ export async function untilSignal(open: () => Promise<Running>, logger: Logger):
   });
   let first = true;
   let callOff = (): void => undefined;
+  let running: Running | undefined;
+  const waitsFor = (): string | undefined => (running === undefined ? 'its start' : running.closing);
   const handler = (name: string): void => {
     if (!first) {
       logger.warn({ signal: name }, 'ended at once by a second signal');
@@ -75,17 +79,17 @@ export async function untilSignal(open: () => Promise<Running>, logger: Logger):
     }
     first = false;
     logger.info({ signal: name }, 'draining');
-    callOff = endAfter(logger);
+    callOff = endAfter(logger, waitsFor);
     signalled(name);
   };
   for (const name of SIGNALS) process.on(name, handler);
   const startedMs = systemClock.monotonic();
   try {
-    const running = await open();
+    running = await open();
     try {
       await Promise.race([signal, running.failed]);
     } catch (error) {
-      callOff = endAfter(logger);
+      callOff = endAfter(logger, waitsFor);
       await running.close().catch(() => undefined);
       throw error;
     }
@@ -97,10 +101,17 @@ export async function untilSignal(open: () => Promise<Running>, logger: Logger):
   }
 }
 
-/** Ends the process when the drain takes too long; the returned function calls that off. */
-export function endAfter(logger: Logger): () => void {
+/**
+ * Ends the process when the drain takes too long; the returned function calls that off.
+ * @param waitsFor what the drain waits for, in words
+ */
+export function endAfter(logger: Logger, waitsFor: () => string | undefined): () => void {
   return systemClock.after(DRAIN_MS, () => {
-    logger.error({}, `not drained within ${DRAIN_MS / 1000} s; ended. Nothing that was committed is lost.`);
+    const what = waitsFor();
+    logger.error(
+      what === undefined ? {} : { waitsFor: what },
+      `not drained within ${DRAIN_MS / 1000} s; ended. Nothing that was committed is lost.`,
+    );
     process.exit(1);
   });
 }

@@ -49,10 +49,11 @@ async function worker(): Promise<void> {
 
 async function run({ engine: options }: WorkerStart, parent: Parent, logger: Logger): Promise<void> {
   let callOff = (): void => undefined;
+  let waitsFor = (): string | undefined => 'its start';
   parent.end
     .then((why) => {
       logger.info({ why }, 'draining');
-      callOff = endAfter(logger);
+      callOff = endAfter(logger, () => waitsFor());
     })
     .catch(() => undefined);
   const engine = await openEngine({
@@ -68,6 +69,7 @@ async function run({ engine: options }: WorkerStart, parent: Parent, logger: Log
       logger.info({}, line);
     },
   });
+  waitsFor = () => engine.closing;
   try {
     await tell({ kind: 'ready', id: engine.nodeId! });
     logger.info({ pid: process.pid }, 'the worker runs');
@@ -75,7 +77,7 @@ async function run({ engine: options }: WorkerStart, parent: Parent, logger: Log
     await engine.close();
   } catch (error) {
     callOff();
-    callOff = endAfter(logger);
+    callOff = endAfter(logger, waitsFor);
     await engine.close().catch(() => undefined);
     throw error;
   } finally {

@@ -1,6 +1,6 @@
 /** Hunts things that stay open because something else could not be opened. */
 import { describe, expect, it } from 'vitest';
-import { openTogether } from '../../../src/cli/opened.js';
+import { Opened, openTogether } from '../../../src/cli/opened.js';
 
 class Thing {
   closes = 0;
@@ -10,6 +10,29 @@ class Thing {
     return Promise.resolve();
   }
 }
+
+describe('Opened', () => {
+  it('says what it waits for while it closes, of parts within parts too, and nothing before and after', async () => {
+    const [outer, inner] = [new Opened(), new Opened()];
+    const seen: (string | undefined)[] = [];
+    const note = (): Promise<void> => {
+      seen.push(outer.closing);
+      return Promise.resolve();
+    };
+    inner.add('the server', note);
+    inner.add('the last commits', () => note().then(() => Promise.reject(new Error('away'))));
+    outer.add('metrics', note);
+    outer.add(
+      () => inner.closing,
+      () => inner.close(),
+    );
+    outer.add('requests', note);
+    expect(outer.closing).toBeUndefined();
+    await expect(outer.close()).rejects.toThrow('away');
+    expect(seen).toEqual(['requests', 'the last commits', 'the server', 'metrics']);
+    expect(outer.closing).toBeUndefined();
+  });
+});
 
 describe('openTogether', () => {
   it('gives both, open', async () => {

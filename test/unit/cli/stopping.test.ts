@@ -1,6 +1,7 @@
 /** Hunts signals that come at a bad moment: what was opened then is left behind, or is closed twice. */
-import { describe, expect, it } from 'vitest';
-import { Interrupted, stoppable } from '../../../src/cli/stopping.js';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { Interrupted, stoppable, untilSignal } from '../../../src/cli/stopping.js';
+import { silent, type Logger } from '../../../src/core/logger.js';
 
 /** Something that is open when it is told so. */
 function opening() {
@@ -66,5 +67,50 @@ describe('stoppable', () => {
     const failing = () => Promise.reject<{ close(): Promise<void> }>(new Error('no room'));
     await expect(stoppable(failing, () => Promise.resolve())).rejects.toThrow('no room');
     expect(listeners()).toBe(before);
+  });
+});
+
+describe('untilSignal', () => {
+  const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
+  const before = SIGNALS.map((name) => process.listeners(name));
+
+  afterEach(() => {
+    vi.useRealTimers();
+    vi.restoreAllMocks();
+    // A drain that never ends never lets go of them.
+    for (const [i, name] of SIGNALS.entries())
+      for (const listener of process.listeners(name))
+        if (!before[i]!.includes(listener)) process.removeListener(name, listener);
+  });
+
+  /** A drain that never ends, broken off: what was said of it. */
+  async function brokenOff(open: Parameters<typeof untilSignal>[0]) {
+    vi.useFakeTimers();
+    const said: [object, string][] = [];
+    const logger: Logger = { ...silent, error: (fields, message) => said.push([fields, message]) };
+    const exited = new Promise<number>((resolve) => {
+      vi.spyOn(process, 'exit').mockImplementation(((code: number) => {
+        resolve(code);
+      }) as never);
+    });
+    untilSignal(open, logger).catch(() => undefined);
+    process.emit('SIGTERM', 'SIGTERM');
+    await vi.advanceTimersByTimeAsync(4_500);
+    return { code: await exited, said };
+  }
+
+  const never = new Promise<never>(() => undefined);
+  const message = 'not drained within 4.5 s; ended. Nothing that was committed is lost.';
+
+  it('says what a drain waited for that takes too long, and ends', async () => {
+    const running = { failed: never, close: () => never, closing: 'the last commits' };
+    expect(await brokenOff(() => Promise.resolve(running))).toEqual({
+      code: 1,
+      said: [[{ waitsFor: 'the last commits' }, message]],
+    });
+  });
+
+  it('says that it had not started when it was told to stop', async () => {
+    expect(await brokenOff(() => never)).toEqual({ code: 1, said: [[{ waitsFor: 'its start' }, message]] });
   });
 });
