@@ -15,6 +15,7 @@ import { NatsObjects } from '../log/nats/nats-objects.js';
 import type { Requests } from '../log/requests.js';
 import type { Subjects } from '../log/subjects.js';
 import type { BasesOptions } from '../node/bases.js';
+import type { DataFolder } from '../node/data-folder.js';
 import { VmGuard } from '../node/handler-guard.js';
 import { InputHold } from '../node/input-hold.js';
 import { Node, type MembershipOptions } from '../node/node.js';
@@ -23,6 +24,7 @@ import { answerPeers } from '../serve/nodes/peer-server.js';
 import { aggregateTarget, sideTarget, type PublishTarget } from '../serve/publisher.js';
 import { Publishers } from '../serve/publishers.js';
 import type { LmdbStore } from '../state/lmdb/lmdb-store.js';
+import { openSnapshots } from '../state/lmdb/open-snapshots.js';
 import type { Connected } from './engine-connection.js';
 import type { EngineOptions } from './engine-options.js';
 import type { Opened } from './opened.js';
@@ -42,6 +44,26 @@ export interface NodeParts {
   readonly requests: Requests;
   readonly writer: string;
   readonly onMembers: () => void;
+}
+
+/** The node's snapshots, and the thread that writes them. */
+export async function openStore(
+  { logger = silent }: EngineOptions,
+  { snapshots }: DataFolder,
+  { name, partitions }: RegionConfig,
+  opened: Opened,
+): Promise<LmdbStore> {
+  const store = await openSnapshots({
+    folder: snapshots,
+    identity: { region: name, partitions },
+    clock: systemClock,
+    onLost: (why) => {
+      logger.warn({}, why);
+    },
+  });
+  opened.add('the file of snapshots', () => store.close());
+  store.expectWrites();
+  return store;
 }
 
 /** Resolves when the node works on what is its own. */
@@ -139,6 +161,7 @@ function newNode(
   const { logger = silent, observer } = options;
   return new Node({
     ...{ registry, subjects, log, store, onMembers },
+    temporary: options.dataDir === undefined,
     ...(bases === undefined ? {} : { bases }),
     clock: new SteadyClock(systemClock),
     partitions: config.partitions,

@@ -33,6 +33,8 @@ export interface EngineOptions {
   readonly bases?: Omit<BasesOptions, 'objects'>;
   /** Limit of the engine's stream; without it, none but the store's. */
   readonly engineBytesMax?: number | undefined;
+  /** Called when the region's streams are there: who brings events may begin, though no node takes them yet. */
+  readonly onRegion?: (nats: NatsTarget) => void;
   readonly logger?: Logger;
   readonly observer?: NodeObserver;
   /** Steps of getting ready, for people. */

@@ -18,12 +18,14 @@ import type { Requests } from '../log/requests.js';
 import { Subjects } from '../log/subjects.js';
 import type { LinearModel } from '../model/linear.js';
 import { loadLinearModel } from '../model/load.js';
+import type { DataFolder } from '../node/data-folder.js';
 import type { Node } from '../node/node.js';
 import type { Publishers } from '../serve/publishers.js';
+import type { LmdbStore } from '../state/lmdb/lmdb-store.js';
 import { accessTo, connectTo, ensureRegion, nameOf } from './engine-connection.js';
-import type { EngineFolder } from './engine-folder.js';
+import type { openNode } from './engine-node.js';
 import type { EngineOptions } from './engine-options.js';
-import { failureSignal, Opened } from './opened.js';
+import { bothEnded, failureSignal, Opened } from './opened.js';
 import { CONFIG_FOLDER } from './package-root.js';
 
 export interface Engine {
@@ -60,13 +62,20 @@ export interface Engine {
   readonly closing: string | undefined;
 }
 
+/** A region as its files describe it. */
+export interface EngineConfig {
+  readonly config: RegionConfig;
+  readonly registry: Registry;
+  readonly model: LinearModel;
+}
+
 /** The region's configuration and its actors: what `check` checks, and what every command starts from. */
 export async function loadEngineConfig(options: {
   region: string;
   configFile?: string | undefined;
   partitions?: number | undefined;
   live?: boolean;
-}): Promise<{ config: RegionConfig; registry: Registry; model: LinearModel }> {
+}): Promise<EngineConfig> {
   const { region, configFile, partitions, live = false } = options;
   const loaded = await loadRegion({
     name: region,
@@ -78,23 +87,28 @@ export async function loadEngineConfig(options: {
   return { config, model, registry: new Registry(marketActors({ ...config, model, live })) };
 }
 
-export async function openEngine(options: EngineOptions): Promise<Engine> {
-  const { config, registry, model } = await loadEngineConfig(options);
+/** @param loading the configuration, from whoever has loaded it */
+export async function openEngine(
+  options: EngineOptions,
+  loading: EngineConfig | Promise<EngineConfig> = loadEngineConfig(options),
+): Promise<Engine> {
+  const { config, registry, model } = await loading;
   const subjects = new Subjects(config.name);
   const opened = new Opened();
   const { failed, fail } = failureSignal();
   try {
-    const folder = await folderOf(options, config, opened);
-    // Loaded while the server starts.
-    const loading = options.node ? import('./engine-node.js') : undefined;
-    // Whoever awaits it sees the failure; until then it must not count as unhandled.
-    loading?.catch(() => undefined);
-    const server = await ownServer(options, folder, opened, fail);
+    const folder = await folderOf(options, opened);
+    // A node is loaded while the server starts. Nothing is made on that before it is known that the snapshots are the region's.
+    const [server, here] = await bothEnded(
+      ownServer(options, folder, opened, fail),
+      nodeOn(options, folder, config, opened),
+    );
     const target = options.nats ?? accessTo(server!);
     const writer = randomUUID();
     const connected = await connectTo(target, config.name, options, opened);
     const { connection, jsm } = connected;
     await ensureRegion(connected, options, { config, registry, subjects, server });
+    options.onRegion?.(target);
     const logOf = (stream: string): NatsLog => new NatsLog(connection, jsm, { stream, writer });
     const log = logOf(subjects.engineStream);
     const requests = new NatsRequests(connection);
@@ -102,10 +116,9 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     const onMembers = (): void => {
       membersChanged();
     };
-    const nodeId = folder?.locked.nodeId;
+    const nodeId = folder?.nodeId;
     const parts = { config, registry, subjects, connected, log, logOf, requests, writer, onMembers };
-    const { openNode } = (await loading) ?? {};
-    const own = await openNode?.(options, { ...parts, store: folder!.store!, nodeId: nodeId! }, opened, fail);
+    const own = await here?.open(options, { ...parts, store: here.store, nodeId: nodeId! }, opened, fail);
     return {
       ...{ config, subjects, registry, model, log, logOf, requests, server, target, nodeId, failed },
       node: own?.node,
@@ -134,20 +147,28 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
 }
 
 /** Where a node, or what hosts nodes, keeps its data. A client keeps nothing, and loads nothing of that. */
-async function folderOf(
-  options: EngineOptions,
-  config: RegionConfig,
-  opened: Opened,
-): Promise<EngineFolder | undefined> {
+async function folderOf(options: EngineOptions, opened: Opened): Promise<DataFolder | undefined> {
   if (!options.node && options.hosts !== true) return undefined;
   const { openFolder } = await import('./engine-folder.js');
-  return openFolder(options, config, randomUUID, opened);
+  return openFolder(options, randomUUID, opened);
+}
+
+/** What a node here needs before there is a server: its program, and its snapshots. */
+async function nodeOn(
+  options: EngineOptions,
+  folder: DataFolder | undefined,
+  config: RegionConfig,
+  opened: Opened,
+): Promise<{ store: LmdbStore; open: typeof openNode } | undefined> {
+  if (!options.node) return undefined;
+  const { openNode, openStore } = await import('./engine-node.js');
+  return { store: await openStore(options, folder!, config, opened), open: openNode };
 }
 
 /** The server under the data folder, unless there is one elsewhere: whoever keeps nothing has that. */
 async function ownServer(
   options: EngineOptions,
-  folder: EngineFolder | undefined,
+  folder: DataFolder | undefined,
   opened: Opened,
   fail: (error: unknown) => void,
 ): Promise<SupervisedServer | undefined> {

@@ -8,7 +8,7 @@ import { basename } from 'node:path';
 import { loadMapping } from '../ingest/mapping.js';
 import { openSource, type EventSource } from '../ingest/source.js';
 import type { NatsTarget } from '../log/nats/connect.js';
-import { openEngine } from './engine.js';
+import { loadEngineConfig, openEngine, type EngineConfig } from './engine.js';
 import { runReplay, type ReplayProgress, type ReplaySummary } from './replay-run.js';
 import { RowFile } from './row-file.js';
 
@@ -37,16 +37,18 @@ export class FileReplay {
   readonly #source: EventSource;
   readonly #producerId: string;
   readonly #rowFile: RowFile | undefined;
+  readonly #region: EngineConfig;
 
-  /** @throws GroundswellError GS_MAPPING, GS_SOURCE_FILE, GS_OUTPUT: all that can be known before there is a region */
+  /** @throws GroundswellError GS_MAPPING, GS_SOURCE_FILE, GS_OUTPUT, as the region's configuration: all that can be known before there is a region */
   static async open(options: FileReplayOptions): Promise<FileReplay> {
     const { file, out } = options;
+    const region = await loadEngineConfig(options);
     const mapping = options.mapping === undefined ? undefined : await loadMapping(options.mapping);
     const source = await openSource(mapping === undefined ? { file } : { file, mapping });
     try {
       const producerId = await nameOf(file, mapping?.name ?? 'identity');
       const rowFile = out === undefined ? undefined : await RowFile.create(out);
-      return new FileReplay(options, source, producerId, rowFile);
+      return new FileReplay(options, region, source, producerId, rowFile);
     } catch (error) {
       await source.close();
       throw error;
@@ -55,11 +57,13 @@ export class FileReplay {
 
   private constructor(
     options: FileReplayOptions,
+    region: EngineConfig,
     source: EventSource,
     producerId: string,
     rowFile: RowFile | undefined,
   ) {
     this.#options = options;
+    this.#region = region;
     this.#source = source;
     this.#producerId = producerId;
     this.#rowFile = rowFile;
@@ -69,11 +73,14 @@ export class FileReplay {
   async run(nats: NatsTarget, { onProgress, onNote }: ReplayListener): Promise<ReplaySummary> {
     const { region, configFile, partitions, speed } = this.#options;
     const source = this.#source;
-    const engine = await openEngine({
-      ...{ region, configFile, partitions, nats },
-      ...{ node: false, live: false, publishRows: false },
-      onProgress: onNote,
-    });
+    const engine = await openEngine(
+      {
+        ...{ region, configFile, partitions, nats },
+        ...{ node: false, live: false, publishRows: false },
+        onProgress: onNote,
+      },
+      this.#region,
+    );
     try {
       const summary = await runReplay({
         engine,

@@ -31,6 +31,12 @@ export class Opened {
   }
 }
 
+/** What both give; also when one fails, both have ended by then, and what they have opened is known. */
+export async function bothEnded<A, B>(one: Promise<A>, other: Promise<B>): Promise<[A, B]> {
+  await Promise.allSettled([one, other]);
+  return [await one, await other];
+}
+
 interface Closable {
   close(): Promise<unknown>;
 }

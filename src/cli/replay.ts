@@ -3,7 +3,7 @@ import { Option, type Command } from 'commander';
 import type { NatsTarget } from '../log/nats/connect.js';
 import { natsTarget, speed, wholeNumber } from './command.js';
 import type { Engine } from './engine.js';
-import { failureSignal, openTogether } from './opened.js';
+import { bothEnded, failureSignal, openTogether } from './opened.js';
 import { ReplayThread } from './replay-thread.js';
 import type { ReplaySummary } from './replay-run.js';
 import { ProgressBar, colors, count, note, say, table } from './screen.js';
@@ -61,17 +61,8 @@ async function replay(file: string, options: Options): Promise<void> {
   const { json, out } = options;
   const bar = new ProgressBar(json);
   const summary = await stoppable(
-    () => openReplay(file, options),
-    async ({ thread, nats, failed }) => {
-      bar.start();
-      const replayed = thread.run(nats, {
-        onProgress: (progress) => {
-          bar.update(progress);
-        },
-        onNote: note,
-      });
-      return Promise.race([replayed, failed]);
-    },
+    () => openReplay(file, options, bar),
+    ({ replayed, failed }) => Promise.race([replayed, failed]),
   ).finally(() => {
     bar.stop();
   });
@@ -80,37 +71,52 @@ async function replay(file: string, options: Options): Promise<void> {
 }
 
 interface OpenReplay {
-  readonly thread: ReplayThread;
-  readonly nats: NatsTarget;
+  /** Resolves when every window is final and the rows are in their file. */
+  readonly replayed: Promise<ReplaySummary>;
   /** Rejects when the engine fails that was opened for it; never resolves. */
   readonly failed: Promise<never>;
-  close(): Promise<void>;
+  close(): Promise<unknown>;
 }
 
-/** The replay, and a region for it unless it is elsewhere. */
-async function openReplay(file: string, options: Options): Promise<OpenReplay> {
+/** The replay, and a region for it unless it is elsewhere: events are on their way to that before its node works. */
+async function openReplay(file: string, options: Options, bar: ProgressBar): Promise<OpenReplay> {
   const { region, mapping, out, speed, config: configFile, data: dataDir, publish: publishRows } = options;
   const elsewhere = natsTarget(options.nats);
   const isAlone = elsewhere === undefined && dataDir === undefined;
   const partitions = options.partitions ?? (isAlone ? ALONE_PARTITIONS : undefined);
   const common = { region, configFile, partitions };
+  let onRegion: (nats: NatsTarget) => void = () => undefined;
+  const ready = new Promise<NatsTarget>((resolve) => {
+    onRegion = resolve;
+    if (elsewhere !== undefined) resolve(elsewhere);
+  });
   const openOwn = async (): Promise<Engine> => {
     const { openEngine } = await import('./engine.js');
-    return openEngine({ ...common, dataDir, publishRows, node: true, live: false, onProgress: note });
+    return openEngine({
+      ...{ ...common, dataDir, publishRows, onRegion },
+      ...{ node: true, live: false, onProgress: note },
+    });
   };
-  // The replay is closed first: it is a client of the engine.
+  const opening = ReplayThread.open({ ...common, file, mapping, out, speed });
+  const replayed = Promise.all([opening, ready]).then(([thread, nats]) => {
+    bar.start();
+    return thread.run(nats, {
+      onProgress: (progress) => {
+        bar.update(progress);
+      },
+      onNote: note,
+    });
+  });
+  // Who awaits it sees the failure; until then it must not count as unhandled.
+  replayed.catch(() => undefined);
   const [thread, engine] = await openTogether(
-    ReplayThread.open({ ...common, file, mapping, out, speed }),
+    opening,
     elsewhere === undefined ? openOwn() : Promise.resolve(undefined),
   );
   return {
-    thread,
-    nats: engine?.target ?? elsewhere!,
+    replayed,
     failed: engine?.failed ?? failureSignal().failed,
-    close: async () => {
-      await thread.close();
-      await engine?.close();
-    },
+    close: () => bothEnded(thread.close(), engine?.close() ?? Promise.resolve()),
   };
 }
 

@@ -20,8 +20,9 @@ export function note(line: string): void {
   process.stderr.write(`${errorColors.dim(line)}\n`);
 }
 
+/** A number with its thousands apart. What Node has for that takes some 25 ms to load, as long as a command does. */
 export function count(n: number): string {
-  return n.toLocaleString('en-US');
+  return String(n).replace(/(?<!\.\d*)\B(?=(?:\d{3})+(?!\d))/g, ',');
 }
 
 /** A progress bar with rate and time left; silent where standard error is no terminal. */

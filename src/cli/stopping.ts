@@ -17,7 +17,7 @@ export class Interrupted extends GroundswellError {
  * Opens something, works with it, and closes it. A signal while it is being opened counts when it is open: what was half
  * opened would be left behind.
  */
-export async function stoppable<O extends { close(): Promise<void> }, T>(
+export async function stoppable<O extends { close(): Promise<unknown> }, T>(
   open: () => Promise<O>,
   work: (opened: O) => Promise<T>,
 ): Promise<T> {

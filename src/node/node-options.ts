@@ -24,6 +24,8 @@ export interface NodeOptions {
   readonly membership?: MembershipOptions;
   /** Where base snapshots are kept; without it there are none, and journals stay whole. */
   readonly bases?: BasesOptions;
+  /** Nobody opens its snapshots again: at its end they are left as they are, behind the journal. */
+  readonly temporary?: boolean;
   readonly observer?: NodeObserver;
   readonly logger?: Logger;
   onRetry?(cause: string, attempt: number): void;

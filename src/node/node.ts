@@ -237,7 +237,7 @@ export class Node {
       if (this.#mayStep()) this.#commits.start();
       await this.#pipeline.idle();
       this.#throwFailure();
-      await this.#snapshotter.flush();
+      await (this.#options.temporary === true ? this.#snapshotter.stop() : this.#snapshotter.flush());
       this.#state = 'stopped';
     } catch (error) {
       this.#state = 'failed';

@@ -115,6 +115,16 @@ export class Snapshotter {
     if (this.failure !== undefined) throw this.failure;
   }
 
+  /** Lets go of what waits, for the journal has it. Resolves when nothing is being written. */
+  async stop(): Promise<void> {
+    this.#pending = new Map();
+    this.#pendingActors = 0;
+    this.#flushing = true;
+    this.#endPause?.();
+    this.#endPause = undefined;
+    await this.#writing;
+  }
+
   #start(): void {
     if (this.#writing !== undefined || this.#pending.size === 0 || this.failure !== undefined) return;
     const much = this.#pendingActors >= this.#options.pendingActorsMax / 2;

@@ -126,6 +126,20 @@ describe('Snapshotter', () => {
     expect(snapshotter.pendingActors).toBe(0);
   });
 
+  it('stop waits for the write that is under way, and begins no other', async () => {
+    const { store, snapshotter, finish } = setUp();
+    snapshotter.add([committed(0, 1)]);
+    snapshotter.add([committed(0, 2)]);
+    let stopped = false;
+    const stop = snapshotter.stop().then(() => (stopped = true));
+    await Promise.resolve();
+    expect([stopped, snapshotter.pendingActors]).toEqual([false, 1]);
+    await finish();
+    await stop;
+    expect([store.writes.length, store.position(0)!.journalSeq]).toEqual([1, 100]);
+    expect(snapshotter.pendingActors).toBe(0);
+  });
+
   it('flush waits for all that was added', async () => {
     const { store, snapshotter, finish } = setUp();
     snapshotter.add([committed(0, 1)]);
