@@ -1,41 +1,26 @@
 // Hunts: a hash of ours that is not the server's, so that a producer that lets the server partition fills other mailboxes.
-import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { connect, type NatsConnection } from 'nats';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { partitionOf } from '../../src/core/hash.js';
 import { actorId } from '../../src/core/ids.js';
 import { locateNatsServer, WAYS } from '../../src/log/nats/server/locate.js';
 import { releaseWay } from '../../src/log/nats/server/release.js';
+import { PlainServer } from '../support/plain-server.js';
 
 const PARTITIONS = [1, 7, 16, 100];
-let folder: string;
-let server: ChildProcess;
+let server: PlainServer;
 let connection: NatsConnection;
 
 beforeAll(async () => {
   // Never GitHub from a test.
   const { path } = await locateNatsServer({ ways: WAYS.filter((way) => way !== releaseWay) });
-  folder = mkdtempSync(join(tmpdir(), 'gs-mapping-'));
   const mappings = PARTITIONS.map((n) => `"id.${n}.*": "of.${n}.{{partition(${n},1)}}.{{wildcard(1)}}"`);
-  const config = join(folder, 'nats.conf');
-  writeFileSync(config, `listen: "127.0.0.1:-1"\nmappings = {\n${mappings.join('\n')}\n}\n`);
-  const child = spawn(path, ['-c', config], { stdio: ['ignore', 'ignore', 'pipe'] });
-  server = child;
-  let port: string | undefined;
-  for await (const line of createInterface({ input: child.stderr })) {
-    port = /client connections on 127\.0\.0\.1:(\d+)/.exec(line)?.[1];
-    if (port !== undefined) break;
-  }
-  connection = await connect({ servers: `127.0.0.1:${port}` });
+  server = await PlainServer.start(path, `listen: "127.0.0.1:-1"\nmappings = {\n${mappings.join('\n')}\n}`);
+  connection = await connect({ servers: server.url });
 }, 180_000);
 afterAll(async () => {
   await connection?.close();
-  server?.kill('SIGKILL');
-  rmSync(folder, { recursive: true, force: true });
+  await server?.stop();
 });
 
 it('partition(n, …) of nats-server is partitionOf, for every kind of actor id', async () => {
