@@ -1,5 +1,6 @@
 /** `groundswell replay`: events from a file through the engine; the rows into a file. */
 import { Option, type Command } from 'commander';
+import { sleep, systemClock } from '../core/clock.js';
 import type { NatsTarget } from '../log/nats/connect.js';
 import { natsTarget, speed, wholeNumber } from './command.js';
 import type { Engine } from './engine.js';
@@ -24,6 +25,8 @@ interface Options {
 
 /** Of a region that nobody shares, and that is gone afterwards: few cost less, and no row depends on how many there are (P7). */
 const ALONE_PARTITIONS = 2;
+const TAKEN_WITHIN_MS = 5_000;
+const TAKEN_POLL_MS = 5;
 
 export function replayCommand(program: Command): void {
   program
@@ -113,11 +116,28 @@ async function openReplay(file: string, options: Options, bar: ProgressBar): Pro
     opening,
     elsewhere === undefined ? openOwn() : Promise.resolve(undefined),
   );
+  const isKept = engine !== undefined && dataDir !== undefined;
   return {
-    replayed,
+    replayed: isKept ? replayed.then((summary) => untilTaken(engine).then(() => summary)) : replayed,
     failed: engine?.failed ?? failureSignal().failed,
     close: () => bothEnded(thread.close(), engine?.close() ?? Promise.resolve()),
   };
+}
+
+/**
+ * Resolves when the node has committed what is in the stream, the last word of the replay too: who comes to the data folder next
+ * finds one that has ended. What else may say something there is not waited for.
+ */
+async function untilTaken({ node, log, subjects, config }: Engine): Promise<void> {
+  const deadlineMs = systemClock.monotonic() + TAKEN_WITHIN_MS;
+  for (let partition = 0; partition < config.partitions; partition++) {
+    const last = await log.last(subjects.events(partition));
+    const isTaken = (): boolean =>
+      node!
+        .status()
+        .partitions.every((one) => one.partition !== partition || one.inputSeq >= (last?.seq ?? 0));
+    while (!isTaken() && systemClock.monotonic() < deadlineMs) await sleep(systemClock, TAKEN_POLL_MS);
+  }
 }
 
 export function printSummary(what: string, summary: ReplaySummary, out: string | undefined): void {

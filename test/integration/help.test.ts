@@ -2,12 +2,11 @@
  * Help is true. Hunts commands without a description or an example, examples that no longer run, and wrong usage that
  * ends in anything but exit code 2. The commands are those that the built program itself knows, so that none is forgotten.
  */
-import { spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { CompletedCommand } from '../../src/cli/completion-scripts.js';
-import { MAIN, mappingFile, ROOT, Sandbox, type Ended } from '../support/cli.js';
+import { mappingFile, Sandbox, type Ended } from '../support/cli.js';
 import { until } from '../support/until.js';
 import { cell, events, FakeNode, frame, member, report, row, T0 } from '../unit/cli/fake-node.js';
 
@@ -92,28 +91,24 @@ interface Recipe {
   /** Where `shows` is looked for. */
   readonly on?: 'stdout' | 'stderr';
   readonly stopBy?: NodeJS.Signals;
-  prepare?(): void;
+  /** Not at one go: the node that others look at meanwhile is in this process. */
+  prepare?(): Promise<void>;
 }
 
 const data = (): string => sandbox.path('data');
 const PINGS = 'cab,lat,lon,occupied,ts\nx,37.77,-122.42,0,1211353200\nx,37.77,-122.42,1,1211353260\n';
 
-function runNow(...args: string[]): void {
-  const env = { ...process.env, NATS_URL: undefined, TMPDIR: sandbox.temporary };
-  const { status, stderr } = spawnSync(process.execPath, [MAIN, ...args], {
-    env,
-    cwd: ROOT,
-    encoding: 'utf8',
-  });
-  if (status !== 0) throw new Error(`${args.join(' ')}: ${stderr}`);
+async function runFirst(...args: string[]): Promise<void> {
+  const { code, stderr } = await sandbox.run(args);
+  if (code !== 0) throw new Error(`${args.join(' ')}: ${stderr}`);
 }
 
 /** A data folder with a region in it that is at rest. */
-function aRegionIn(name: string): void {
+async function aRegionIn(name: string): Promise<void> {
   const pings = sandbox.path(`${name}.csv`);
-  writeFileSync(pings, PINGS);
+  await writeFile(pings, PINGS);
   const mapping = ['--mapping', mappingFile('cabspotting')];
-  runNow('replay', pings, '--region', 'sf', ...mapping, '--data', sandbox.path(name));
+  await runFirst('replay', pings, '--region', 'sf', ...mapping, '--data', sandbox.path(name));
 }
 
 const RECIPES: Readonly<Record<string, () => Recipe>> = {
@@ -142,31 +137,27 @@ const RECIPES: Readonly<Record<string, () => Recipe>> = {
   'quarantine release': () => ({ shows: /cell\/9q8yyk goes on, and has taken the 2/ }),
   snapshot: () => ({
     instead: { 'data/sf': sandbox.path('taken'), backup: sandbox.path('taken-files') },
-    prepare: () => {
-      aRegionIn('taken');
-    },
+    prepare: () => aRegionIn('taken'),
     shows: /\d+ actors.*\n.*as files in/,
   }),
   restore: () => ({
     instead: { 'data/sf-2': sandbox.path('restored'), backup: sandbox.path('backup') },
-    prepare() {
-      aRegionIn('kept');
-      runNow('snapshot', '--region', 'sf', '--data', sandbox.path('kept'), '--out', sandbox.path('backup'));
+    prepare: async () => {
+      await aRegionIn('kept');
+      await runFirst(
+        ...['snapshot', '--region', 'sf', '--data', sandbox.path('kept'), '--out', sandbox.path('backup')],
+      );
     },
     shows: /sf is as it was in/,
   }),
   repartition: () => ({
     instead: { 'data/sf': sandbox.path('cut-anew') },
-    prepare: () => {
-      aRegionIn('cut-anew');
-    },
+    prepare: () => aRegionIn('cut-anew'),
     shows: /sf has 32 partitions now/,
   }),
   replay: () => ({
     instead: { 'pings.csv.gz': sandbox.path('pings.csv.gz'), 'rows.ndjson': sandbox.path('rows.ndjson') },
-    prepare() {
-      writeFileSync(sandbox.path('pings.csv.gz'), gzipSync(PINGS));
-    },
+    prepare: () => writeFile(sandbox.path('pings.csv.gz'), gzipSync(PINGS)),
     shows: /accepted +2$/m,
   }),
   simulate: () => ({
@@ -206,7 +197,7 @@ function commandOf(words: readonly string[]): CompletedCommand | undefined {
 }
 
 async function runExample(words: readonly string[], recipe: Recipe): Promise<Ended> {
-  recipe.prepare?.();
+  await recipe.prepare?.();
   const args = [...words.map((word) => recipe.instead?.[word] ?? word), ...(recipe.more ?? [])];
   const { child, ended } = sandbox.start(args, {
     GROUNDSWELL_HTTP: String(node.port),
