@@ -50,6 +50,11 @@ const TOTALS = [
   ['taken', 'partitions_taken_total', 'Partitions taken from other nodes, or from nobody.'],
   ['handedOver', 'partitions_handed_over_total', 'Partitions handed over to other nodes.'],
   ['fenced', 'partitions_fenced_total', 'Partitions lost to other nodes without a hand-over.'],
+  [
+    'void',
+    'partitions_void_total',
+    'Partitions that had heard one lost in this way, and began anew from their journals.',
+  ],
 ] as const;
 const MEMBER_STATES = ['alive', 'draining', 'gone'] as const;
 

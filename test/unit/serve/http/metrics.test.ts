@@ -146,7 +146,7 @@ describe('values', () => {
         record('c', { alive: false }),
         record('d', { alive: false, draining: true }),
       ],
-      stats: { ...nodeStatus().stats, taken: 4, handedOver: 3, fenced: 1 },
+      stats: { ...nodeStatus().stats, taken: 4, handedOver: 3, fenced: 1, void: 2 },
     });
     const families = await scrape({ status: () => shared });
     const value = (name: string): Record<string, number> => valuesOf(families, name);
@@ -160,6 +160,7 @@ describe('values', () => {
     expect(value('partitions_taken_total')).toEqual({ '': 4 });
     expect(value('partitions_handed_over_total')).toEqual({ '': 3 });
     expect(value('partitions_fenced_total')).toEqual({ '': 1 });
+    expect(value('partitions_void_total')).toEqual({ '': 2 });
   });
 
   it('are those of the node', async () => {
