@@ -11,7 +11,7 @@ import { Producer } from '../ingest/producer.js';
 import { decodeOutput } from '../partition/output.js';
 import type { ProducerMode } from '../partition/watermark.js';
 import { countRows, type RowBlock } from '../partition/row-block.js';
-import { OutputReader, sumCounter } from '../serve/output-reader.js';
+import { OutputReader, sumCounter, sumCounters } from '../serve/output-reader.js';
 import type { Engine } from './engine.js';
 import type { Feed } from './feed.js';
 
@@ -49,6 +49,8 @@ export interface ReplaySummary {
   readonly late: number;
   /** Ride events that no ride of that state can have: kept on the dead side subject. */
   readonly impossible: number;
+  /** Other calls that are dead letters, by reason: kept on the dead side subject. */
+  readonly dead: Readonly<Record<string, number>>;
   /** Events dropped because their `id` was seen within the duplicate window. */
   readonly duplicates: number;
   readonly rows: Readonly<Record<string, number>>;
@@ -62,6 +64,7 @@ export interface ReplaySummary {
 }
 
 const MINUTE_MS = 60_000;
+const IMPOSSIBLE = 'impossible_transition';
 /** How far past the last event the watermark is moved at first; further when timers still stand then. */
 const CLOSE_AFTER_MS = 2 * 3_600_000;
 const CLOSE_ROUNDS_MAX = 64;
@@ -181,13 +184,17 @@ class Replay {
 
   summary(seconds: number): ReplaySummary {
     const progress = [...this.#outputs.progress.values()];
+    const dead = sumCounters(progress, 'dead.');
+    const impossible = dead.get(IMPOSSIBLE) ?? 0;
+    dead.delete(IMPOSSIBLE);
     return {
       events: this.#events,
       accepted: this.#accepted,
       rejected: Object.fromEntries(this.#rejected),
       refusals: this.#refusals,
       late: sumCounter(progress, 'late'),
-      impossible: sumCounter(progress, 'dead.impossible_transition'),
+      impossible,
+      dead: Object.fromEntries(dead),
       duplicates: sumCounter(progress, 'duplicates'),
       rows: Object.fromEntries(this.#rows),
       firstMs: this.#firstMs ?? null,

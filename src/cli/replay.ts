@@ -147,6 +147,7 @@ export function printSummary(what: string, summary: ReplaySummary, out: string |
     rejected,
     late,
     impossible,
+    dead,
     duplicates,
     rows,
     resumed,
@@ -160,6 +161,7 @@ export function printSummary(what: string, summary: ReplaySummary, out: string |
   for (const [reason, n] of Object.entries(rejected)) facts.push([`  refused: ${reason}`, n]);
   if (late > 0) facts.push(['  late', late]);
   if (impossible > 0) facts.push(['  impossible transitions', impossible]);
+  for (const [reason, n] of Object.entries(dead)) facts.push([`  dead letters: ${reason}`, n]);
   if (duplicates > 0) facts.push(['  duplicates', duplicates]);
   if (resumed > 0) facts.push(['  sent by an earlier run', resumed]);
   for (const sample of summary.refusals) facts.push([`    ${sample}`]);

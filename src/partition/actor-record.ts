@@ -8,6 +8,7 @@ import type { RegisteredType } from '../actor/registry.js';
 import { ByteReader, ByteWriter } from '../core/bytes.js';
 import { actorKey, type ActorId } from '../core/ids.js';
 import { Times } from '../core/times.js';
+import { EventIds } from './event-ids.js';
 import { loadTrouble, storeTrouble, type StoredTrouble, type Trouble } from './quarantine.js';
 
 export interface Resident {
@@ -17,8 +18,8 @@ export interface Resident {
   state: unknown;
   /** Due time by timer name. */
   timers: Times | undefined;
-  /** Recently seen event ids with the event's time. */
-  seen: Map<string, number> | undefined;
+  /** Ids of the events that it has taken lately. */
+  seen: EventIds | undefined;
   /** Its failures, when its last call was one. */
   trouble: Trouble | undefined;
   /** In the set of changed actors of the step that is being made. */
@@ -67,7 +68,7 @@ export type ResidentOrId = Resident | ActorId;
 export interface ActorRecord {
   readonly state: unknown;
   readonly timers: Times | undefined;
-  readonly seen: Map<string, number> | undefined;
+  readonly seen: EventIds | undefined;
   readonly trouble: Trouble | undefined;
 }
 
@@ -90,7 +91,7 @@ export function decodeActor(stored: Uint8Array): ActorRecord {
   const parts = reader.uint();
   return {
     timers: (parts & HAS_TIMERS) === 0 ? undefined : new Times(readTimes(reader)),
-    seen: (parts & HAS_SEEN) === 0 ? undefined : new Map(readTimes(reader)),
+    seen: (parts & HAS_SEEN) === 0 ? undefined : new EventIds(readTimes(reader)),
     trouble: (parts & HAS_TROUBLE) === 0 ? undefined : loadTrouble(unpack(reader.bytes()) as StoredTrouble),
     state: (parts & STATE_IS_BYTES) === 0 ? unpack(reader.raw()) : reader.raw(),
   };
@@ -125,11 +126,7 @@ function storedState({ type, state }: Resident): unknown {
   return store ? store.encode(state, stateWriter.clear()) : state;
 }
 
-function encode(
-  actor: Resident,
-  seen: Map<string, number> | undefined,
-  trouble: Trouble | undefined,
-): ByteWriter {
+function encode(actor: Resident, seen: EventIds | undefined, trouble: Trouble | undefined): ByteWriter {
   const { timers } = actor;
   const state = storedState(actor);
   const isBytes = state === stateWriter || state instanceof Uint8Array;
@@ -151,7 +148,7 @@ function encode(
   return writer.raw(state instanceof Uint8Array ? state : pack(state));
 }
 
-function writeTimes(times: Times | ReadonlyMap<string, number>): void {
+function writeTimes(times: Times | EventIds): void {
   writer.uint(times.size);
   times.forEach(writeTime);
 }

@@ -166,8 +166,12 @@ export class ActorTable {
         writer.addForgotten(id, !actor.timed);
         continue;
       }
-      const record = encoded(actor);
-      if (record.length > stateBytesMax) expectSize(actor, stateBytesMax);
+      let record = encoded(actor);
+      if (record.length > stateBytesMax) {
+        expectSize(actor, stateBytesMax);
+        // It was written over, for its state to be measured.
+        record = encoded(actor);
+      }
       const timed = isTimed(actor);
       writer.add(id, record, { timed, timedAsBefore: timed === actor.timed });
     }

@@ -2,6 +2,7 @@
 import { ByteWriter } from '../core/bytes.js';
 import type { RegisteredType } from '../actor/registry.js';
 import { actorKey, type ActorId } from '../core/ids.js';
+import type { EventIds } from './event-ids.js';
 import { viewOfQuarantine, type QuarantineView, type Trouble } from './quarantine.js';
 
 /** One actor, as of an acknowledged commit. */
@@ -33,7 +34,7 @@ export function viewOf(
   actor: {
     readonly state: unknown;
     readonly timers: Iterable<readonly [name: string, ms: number]> | undefined;
-    readonly seen: ReadonlyMap<string, number> | undefined;
+    readonly seen: EventIds | undefined;
     readonly trouble: Trouble | undefined;
   },
   facts: Pick<ActorView, 'id' | 'partition' | 'resident' | 'commit'>,

@@ -10,6 +10,7 @@ import type { Resident, ResidentOrId } from './actor-record.js';
 import type { ActorTable } from './actor-table.js';
 import { CarefulCalls } from './careful-call.js';
 import type { Caller, Dispatcher } from './dispatcher.js';
+import { EventIds, type EventIdRules } from './event-ids.js';
 import type { RefusedEvent } from './frame.js';
 import type { HandlerGuard } from './handler-guard.js';
 import { deadLetter, failureOf, isPoison, type Call, type Failure, type PoisonRules } from './poison.js';
@@ -27,9 +28,7 @@ import type { TimerQueue } from './timers.js';
 
 export interface DeliveryParts {
   readonly registry: Registry;
-  readonly rules: PoisonRules;
-  /** An event id is remembered for this long, event time ms. */
-  readonly duplicateWindowMs: number;
+  readonly rules: PoisonRules & EventIdRules;
   readonly actors: ActorTable;
   readonly facts: StepFacts;
   readonly effects: StepEffects;
@@ -92,13 +91,10 @@ export class Delivery {
     }
     const actor = this.#receiverOf(event, route);
     if (actor === undefined) return;
-    if (id !== undefined && actor.seen?.has(id) === true) {
-      this.#parts.effects.count('duplicates', 1);
-      return;
-    }
+    if (id !== undefined && !this.#isNew(actor, id, event)) return;
     if (!this.#caller.event(actor, event, route.handler)) return;
     if (actor.trouble !== undefined) actor.trouble = undefined;
-    if (id !== undefined) this.#remember(actor, id, ts);
+    if (id !== undefined) (actor.seen ??= new EventIds()).add(id, ts, this.#facts.watermarkMs);
   }
 
   message(type: string, key: string, name: string, atMs: number, body: unknown): void {
@@ -272,12 +268,20 @@ export class Delivery {
     if (this.#caller.timer(actor, name, atMs) && actor.trouble !== undefined) actor.trouble = undefined;
   }
 
-  /** Events with an id take effect once within the duplicate window, per entity. */
-  #remember(actor: Resident, id: string, ts: number): void {
-    const seen = (actor.seen ??= new Map<string, number>());
-    const horizonMs = this.#facts.watermarkMs - this.#parts.duplicateWindowMs;
-    for (const [old, oldTs] of seen) if (oldTs < horizonMs) seen.delete(old);
-    seen.set(id, ts);
+  /** Events with an id take effect once within the duplicate window, per entity. False when this one is not to. */
+  #isNew({ id: actor, seen }: Resident, id: string, event: ActorEvent): boolean {
+    const { rules, effects } = this.#parts;
+    const { watermarkMs } = this.#facts;
+    if (seen === undefined) return true;
+    if (seen.has(id, watermarkMs, rules)) {
+      effects.count('duplicates', 1);
+      return false;
+    }
+    if (seen.hasRoom(watermarkMs, rules)) return true;
+    const message = `${actor} has taken as many events with an id as are remembered: ${seen.size} within the duplicate window.`;
+    const call = { kind: 'event', name: event.type, atMs: event.ts, body: event } as const;
+    this.#bury(actor, call, { reason: 'too_many_ids', message, stack: undefined });
+    return false;
   }
 
   #keep(actor: Resident, call: KeptCall): void {

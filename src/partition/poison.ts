@@ -10,8 +10,11 @@ import type { SideOutput } from './output.js';
 /** It threw, it gave back a promise, it took too long, or it left its actor with too large a state. */
 export type FailureReason = 'threw' | 'promise' | 'time' | 'state_size';
 
-/** Why a call became a dead letter: it failed, nobody takes it, or its actor's quarantine keeps no more. */
-export type BurialReason = FailureReason | 'unhandled' | 'quarantined_full';
+/**
+ * Why a call became a dead letter: it failed, nobody takes it, its actor's quarantine keeps no more, or its actor remembers no more
+ * event ids.
+ */
+export type BurialReason = FailureReason | 'unhandled' | 'quarantined_full' | 'too_many_ids';
 
 export interface PoisonRules {
   /** An actor is quarantined after so many failures without a success between them. */
@@ -19,6 +22,8 @@ export interface PoisonRules {
   /** Events and messages that are kept for an actor in quarantine, and their bytes as JSON. */
   readonly quarantineKeepMax: number;
   readonly quarantineKeepBytesMax: number;
+  /** Bytes of the event ids that an actor remembers, as they are stored. */
+  readonly eventIdBytesMax: number;
   /** Bytes of an actor's state and timers as they are stored. */
   readonly actorStateBytesMax: number;
   /** How long one call may take, ms, when it is watched by itself. */
@@ -35,6 +40,7 @@ export const DEFAULT_POISON_RULES: PoisonRules = {
   quarantineAfter: 5,
   quarantineKeepMax: 1_000,
   quarantineKeepBytesMax: 256 * 1024,
+  eventIdBytesMax: 256 * 1024,
   actorStateBytesMax: 256 * 1024,
   handlerTimeMaxMs: 200,
   operationTimeMaxMs: 1_000,

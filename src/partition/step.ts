@@ -56,8 +56,7 @@ export class Step {
     this.effects = new StepEffects(timers, parts.partitions, facts.counters);
     this.#delivery = new Delivery({
       registry,
-      rules,
-      duplicateWindowMs,
+      rules: { ...rules, duplicateWindowMs },
       actors,
       facts,
       effects: this.effects,

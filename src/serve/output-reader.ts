@@ -94,3 +94,15 @@ export function sumCounter(progress: Iterable<Progress>, name: string): number {
   for (const { counters } of progress) sum += counters[name] ?? 0;
   return sum;
 }
+
+/** Sums over partitions of all counters that begin in the same way, by what follows. */
+export function sumCounters(progress: Iterable<Progress>, prefix: string): Map<string, number> {
+  const sums = new Map<string, number>();
+  for (const { counters } of progress)
+    for (const [name, n] of Object.entries(counters)) {
+      if (!name.startsWith(prefix)) continue;
+      const rest = name.slice(prefix.length);
+      sums.set(rest, (sums.get(rest) ?? 0) + n);
+    }
+  return sums;
+}

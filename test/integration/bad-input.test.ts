@@ -188,6 +188,36 @@ describe('rows that are no events', () => {
   );
 });
 
+describe('more ids for one driver than anybody has', () => {
+  it(
+    'P8 end no node: so many are remembered, the other events are dead letters, and all of them are counted',
+    async () => {
+      const file = sandbox.path('flood.ndjson');
+      const flood = Array.from({ length: 40_000 }, (_, i) => ({
+        ...good[0],
+        ts: good[0]!.ts + Math.floor(i / 400),
+        id: `${i}`.padStart(128, '0'),
+      }));
+      writeFileSync(file, lines([...flood, { ...good[0], driverId: 'd-2' }]));
+      const { summary, rows } = await sandbox.replay(file, [
+        '--region',
+        'sf',
+        '--data',
+        sandbox.path('flooded'),
+      ]);
+      expect(summary).toMatchObject({ accepted: flood.length + 1, late: 0, impossible: 0 });
+      // Some 256 KiB of ids of 138 bytes each were taken before.
+      expect(Object.keys(summary.dead)).toEqual(['too_many_ids']);
+      expect(flood.length - summary.dead['too_many_ids']!).toBe(Math.ceil((256 * 1024) / 138));
+      const region = rows.filter(({ level, window }) => level === 'region' && window === '1m');
+      expect(region[0]!.features['drivers']).toBe(2);
+      const again = await sandbox.replay(file, ['--region', 'sf', '--data', sandbox.path('flooded')]);
+      expect(again.summary).toMatchObject({ resumed: flood.length + 1, dead: summary.dead });
+    },
+    TEST_MS,
+  );
+});
+
 describe('a source that cannot be read', () => {
   it('missing: exit 2, and its name', async () => {
     const ended = await refusedReplay([sandbox.path('nowhere.ndjson'), '--region', 'sf']);

@@ -28,6 +28,7 @@ export interface Summary {
   readonly rejected: Readonly<Record<string, number>>;
   readonly late: number;
   readonly impossible: number;
+  readonly dead: Readonly<Record<string, number>>;
   readonly duplicates: number;
   readonly rows: Readonly<Record<string, number>>;
   readonly resumed: number;

@@ -351,6 +351,44 @@ describe('Partition: input', () => {
     expect(driven.stored('counter', 'k0')).toEqual({ byStart: { [10 * MINUTE]: 2 } });
   });
 
+  it('P5 ids may take more than a state may: the record is whole all the same', async () => {
+    const driven = new Driven(BOTH, { poison: { actorStateBytesMax: 500 } });
+    await driven.step(
+      Array.from({ length: 100 }, (_, i) => tick('k0', 1, `e-${i}`)),
+      2,
+    );
+    driven.recover();
+    await driven.step([tick('k0', 1, 'e-99'), tick('k0', 1, 'e-100')], 2);
+    expect(driven.stored('counter', 'k0')).toEqual({ byStart: { 0: 101 } });
+    expect(driven.counter('duplicates')).toBe(1);
+    expect(driven.partition.look(actorId('counter', 'k0'))).toMatchObject({ seenIds: 101 });
+  });
+
+  it('P8 an actor remembers so many ids: what comes with further ones is a dead letter, until the window has moved on', async () => {
+    const driven = new Driven(BOTH, { duplicateWindowMs: MINUTE, poison: { eventIdBytesMax: 100_000 } });
+    const flood = Array.from({ length: 50_000 }, (_, i) => tick('k0', 1, `e-${i}`));
+    await driven.step([...flood, tick('k1', 1, 'e-1'), tick('k0', 1), tick('k0', 1, 'e-0')], 2);
+    const taken = driven.stored('counter', 'k0') as Minutes;
+    const dead = driven.counter('dead.too_many_ids');
+    expect(dead).toBeGreaterThan(40_000);
+    // One more has none, and one is a duplicate.
+    expect(taken.byStart[0]).toBe(50_000 - dead + 1);
+    expect(driven.counter('duplicates')).toBe(1);
+    expect(driven.sides.length).toBe(dead);
+    expect(driven.sides[0]).toMatchObject({
+      kind: 'dead',
+      type: 'tick',
+      body: { reason: 'too_many_ids', actor: 'counter/k0', body: { key: 'k0' } },
+    });
+    driven.recover();
+    await driven.step([tick('k0', 1, 'e-49999')], 2);
+    expect(driven.counter('dead.too_many_ids')).toBe(dead + 1);
+    await driven.step([], 2 * MINUTE);
+    await driven.step([tick('k0', 2 * MINUTE, 'e-49999')], 2 * MINUTE);
+    expect(driven.counter('dead.too_many_ids')).toBe(dead + 1);
+    expect(driven.partition.look(actorId('counter', 'k0'))).toMatchObject({ seenIds: 1 });
+  });
+
   it('P8 a refused event is kept as a dead letter with its reason; one of an unknown type is counted', async () => {
     const driven = new Driven(BOTH);
     const refused = { type: 'refused', ts: 5, claimed: 'tick', reason: 'no_key', message: 'why', body: '{}' };
