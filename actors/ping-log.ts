@@ -48,6 +48,8 @@ const MANY_CODES = 16;
 
 /** A code for each ping; behind the first, and behind each that is in another cell than the one before, the code of its cell. */
 type Codes = Cell[];
+/** The most that two pings have. */
+const CODES_OF_TWO = 4;
 /** They get room for a few more at a time: an array that grows by itself takes twice what it holds. */
 const MORE_CODES = 6;
 /** Few codes are left of a list when they are a fourth of it, or less. */
@@ -154,17 +156,7 @@ export class PingLog {
       this.#append(ts, status, cell, false);
       return true;
     }
-    const cursor = new Cursor(this.#codes, this.#from, this.#used, this.#firstMs);
-    const pings: { ts: number; status: Status; cell: Cell; drawn: boolean }[] = [];
-    while (cursor.next())
-      pings.push({ ts: cursor.ts, status: cursor.status, cell: cursor.cell, drawn: cursor.drawn });
-    let i = pings.length;
-    while (i > 0 && pings[i - 1]!.ts > ts) i--;
-    if (pings[i]!.drawn) return false;
-    pings.splice(i, 0, { ts, status, cell, drawn: false });
-    this.#codes = undefined;
-    for (const one of pings) this.#append(one.ts, one.status, one.cell, one.drawn);
-    return true;
+    return this.#insert(ts, status, cell);
   }
 
   /**
@@ -293,6 +285,50 @@ export class PingLog {
     }
     this.#newestStatus = status;
     this.#newestCell = cell;
+  }
+
+  /**
+   * Adds a ping before the newest, where the others lie: whoever sends thousands of a driver from back to front must not have each of
+   * them made anew each time.
+   */
+  #insert(ts: number, status: Status, cell: Cell): boolean {
+    while (this.#used + CODES_OF_TWO > this.#codes!.length) this.#makeRoom();
+    const codes = this.#codes!;
+    const first = this.#from;
+    // The ping that it stands before, and the one that it stands behind.
+    let at = first;
+    let nextMs = this.#firstMs;
+    let nextCell = cellBehind(codes[at + 1]!, 0);
+    let beforeMs = Number.NaN;
+    let beforeCell: Cell = 0;
+    while (nextMs <= ts) {
+      at += ((codes[at] as number) & MOVED) === 0 ? 1 : 2;
+      beforeMs = nextMs;
+      beforeCell = nextCell;
+      const code = codes[at] as number;
+      nextMs += Math.floor(code / CODES);
+      if ((code & MOVED) !== 0) nextCell = cellBehind(codes[at + 1]!, beforeCell);
+    }
+    const next = codes[at] as number;
+    if ((next & DRAWN) !== 0) return false;
+
+    const isFirst = at === first;
+    const codesBefore = (next & MOVED) === 0 ? 1 : 2;
+    const moves = isFirst || cell !== beforeCell;
+    const nextMoves = nextCell !== cell;
+    const more = (moves ? 2 : 1) + (nextMoves ? 2 : 1) - codesBefore;
+    for (let i = this.#used - 1; i >= at + codesBefore; i--) codes[i + more] = codes[i]!;
+    codes[at++] = (isFirst ? 0 : (ts - beforeMs) * CODES) + (moves ? MOVED : 0) + codeOf(status);
+    if (moves) codes[at++] = cellCode(cell, beforeCell);
+    codes[at++] = (nextMs - ts) * CODES + (nextMoves ? MOVED : 0) + (next & 3);
+    if (nextMoves) codes[at] = cellCode(nextCell, cell);
+    this.#used += more;
+    this.#hasTexts ||= typeof cell === 'string';
+    if (isFirst) {
+      this.#spanMs += this.#firstMs - ts;
+      this.#firstMs = ts;
+    }
+    return true;
   }
 
   #push(code: Cell): void {
