@@ -1,6 +1,6 @@
 /**
  * Wires an engine for a command: the region's configuration, its actors, the data folder, a nats-server, the logs, and, where
- * the command does the work itself, a node. Owns in which order they are opened: they are closed in the opposite one.
+ * the command does the work itself, a node. Owns what has to be there before what: they are closed in the opposite order.
  */
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';

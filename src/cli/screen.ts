@@ -20,7 +20,7 @@ export function note(line: string): void {
   process.stderr.write(`${errorColors.dim(line)}\n`);
 }
 
-/** A number with its thousands apart. What Node has for that takes some 25 ms to load, as long as a command does. */
+/** A number with its thousands apart, and as many decimals as it has. What Node has for that takes some 25 ms to load, as long as a command does. */
 export function count(n: number): string {
   return String(n).replace(/(?<!\.\d*)\B(?=(?:\d{3})+(?!\d))/g, ',');
 }

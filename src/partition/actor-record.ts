@@ -97,9 +97,14 @@ export function decodeActor(stored: Uint8Array): ActorRecord {
   };
 }
 
-/** What a handler can change of its actor, encoded: to go back to, and to measure. */
+/** What a handler can change of its actor, encoded: to go back to. */
 export function encodeState(actor: Resident): Uint8Array {
   return encode(actor, undefined, undefined).take();
+}
+
+/** Bytes of what a handler can change of its actor, as it is stored. Overwrites what `encodeActor` gave. */
+export function sizeOfState(actor: Resident): number {
+  return encode(actor, undefined, undefined).length;
 }
 
 /** Makes an actor what `encodeState` found. */

@@ -11,10 +11,10 @@ import type { RegisteredType, Registry } from '../actor/registry.js';
 import {
   decodeActor,
   encodeActor,
-  encodeState,
   isTimed,
   loadedState,
   newResident,
+  sizeOfState,
   type Resident,
 } from './actor-record.js';
 import { viewOf, type ActorView } from './actor-view.js';
@@ -322,7 +322,7 @@ function encoded(actor: Resident): ByteWriter {
 
 /** The record has more in it than state and timers, so it may be larger. */
 function expectSize(actor: Resident, stateBytesMax: number): void {
-  if (encodeState(actor).byteLength > stateBytesMax)
+  if (sizeOfState(actor) > stateBytesMax)
     throw new CallFailed('state_size', `The state of ${actor.id} is larger than ${stateBytesMax} bytes.`);
 }
 

@@ -28,7 +28,8 @@ import type { TimerQueue } from './timers.js';
 
 export interface DeliveryParts {
   readonly registry: Registry;
-  readonly rules: PoisonRules & EventIdRules;
+  readonly rules: PoisonRules;
+  readonly ids: EventIdRules;
   readonly actors: ActorTable;
   readonly facts: StepFacts;
   readonly effects: StepEffects;
@@ -91,10 +92,10 @@ export class Delivery {
     }
     const actor = this.#receiverOf(event, route);
     if (actor === undefined) return;
-    if (id !== undefined && !this.#isNew(actor, id, event)) return;
+    if (id !== undefined && !this.#takesId(actor, id, event)) return;
     if (!this.#caller.event(actor, event, route.handler)) return;
     if (actor.trouble !== undefined) actor.trouble = undefined;
-    if (id !== undefined) (actor.seen ??= new EventIds()).add(id, ts, this.#facts.watermarkMs);
+    if (id !== undefined) this.#remember(actor, id, ts);
   }
 
   message(type: string, key: string, name: string, atMs: number, body: unknown): void {
@@ -268,20 +269,25 @@ export class Delivery {
     if (this.#caller.timer(actor, name, atMs) && actor.trouble !== undefined) actor.trouble = undefined;
   }
 
-  /** Events with an id take effect once within the duplicate window, per entity. False when this one is not to. */
-  #isNew({ id: actor, seen }: Resident, id: string, event: ActorEvent): boolean {
-    const { rules, effects } = this.#parts;
+  /** Events with an id take effect once within the duplicate window, per entity. One that does not is counted. */
+  #takesId(actor: Resident, id: string, event: ActorEvent): boolean {
+    const { seen } = actor;
+    const { ids, effects } = this.#parts;
     const { watermarkMs } = this.#facts;
     if (seen === undefined) return true;
-    if (seen.has(id, watermarkMs, rules)) {
+    if (seen.has(id, watermarkMs, ids)) {
       effects.count('duplicates', 1);
       return false;
     }
-    if (seen.hasRoom(watermarkMs, rules)) return true;
-    const message = `${actor} has taken as many events with an id as are remembered: ${seen.size} within the duplicate window.`;
+    if (seen.hasRoom(watermarkMs, ids)) return true;
+    const message = `${actor.id} has taken as many events with an id as are remembered within the duplicate window.`;
     const call = { kind: 'event', name: event.type, atMs: event.ts, body: event } as const;
-    this.#bury(actor, call, { reason: 'too_many_ids', message, stack: undefined });
+    this.#bury(actor.id, call, { reason: 'too_many_ids', message, stack: undefined });
     return false;
+  }
+
+  #remember(actor: Resident, id: string, ts: number): void {
+    (actor.seen ??= new EventIds()).add(id, ts, this.#facts.watermarkMs, this.#parts.ids);
   }
 
   #keep(actor: Resident, call: KeptCall): void {

@@ -20,6 +20,7 @@ import { ActorTable, type ActorSource } from './actor-table.js';
 import type { ActorView } from './actor-view.js';
 import { Caution } from './caution.js';
 import type { Changes } from './changes.js';
+import { EVENT_ID_BYTES_MAX } from './event-ids.js';
 import type { MailMessage } from './frame.js';
 import type { HandlerGuard } from './handler-guard.js';
 import type { BasePointer, Control, EntryToWrite } from './journal.js';
@@ -43,6 +44,8 @@ export interface PartitionConfig {
   readonly paneMs: number;
   /** An event id is remembered for this long, event time ms. */
   readonly duplicateWindowMs: number;
+  /** Bytes of the event ids that an actor remembers. */
+  readonly eventIdBytesMax?: number;
   /** A name that no two processes share. */
   readonly writer: string;
   /** Limits of handlers, and what becomes of those that fail; each has its default. */
@@ -130,7 +133,7 @@ export class Partition {
       partitions,
       registry,
       paneMs,
-      duplicateWindowMs,
+      ids: { windowMs: duplicateWindowMs, bytesMax: config.eventIdBytesMax ?? EVENT_ID_BYTES_MAX },
       rules: this.#rules,
       guard,
       caution: this.#caution,

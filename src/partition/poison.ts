@@ -22,8 +22,6 @@ export interface PoisonRules {
   /** Events and messages that are kept for an actor in quarantine, and their bytes as JSON. */
   readonly quarantineKeepMax: number;
   readonly quarantineKeepBytesMax: number;
-  /** Bytes of the event ids that an actor remembers, as they are stored. */
-  readonly eventIdBytesMax: number;
   /** Bytes of an actor's state and timers as they are stored. */
   readonly actorStateBytesMax: number;
   /** How long one call may take, ms, when it is watched by itself. */
@@ -40,7 +38,6 @@ export const DEFAULT_POISON_RULES: PoisonRules = {
   quarantineAfter: 5,
   quarantineKeepMax: 1_000,
   quarantineKeepBytesMax: 256 * 1024,
-  eventIdBytesMax: 256 * 1024,
   actorStateBytesMax: 256 * 1024,
   handlerTimeMaxMs: 200,
   operationTimeMaxMs: 1_000,

@@ -107,7 +107,7 @@ export function loadTrouble([failures, sinceMs, kept, keptBytes]: StoredTrouble)
 /** Infinite for what JSON cannot hold: it is not kept. */
 function bytesOf(body: unknown): number {
   try {
-    return (JSON.stringify(body) as string | undefined)?.length ?? 0;
+    return Buffer.byteLength(JSON.stringify(body) ?? '');
   } catch {
     return Number.POSITIVE_INFINITY;
   }

@@ -10,6 +10,7 @@ import type { Caution } from './caution.js';
 import { judgedByTime } from './clock-ahead.js';
 import { Delivery } from './delivery.js';
 import { Dispatcher } from './dispatcher.js';
+import type { EventIdRules } from './event-ids.js';
 import { openEventFrame, openMailFrame, type MailMessage } from './frame.js';
 import type { HandlerGuard } from './handler-guard.js';
 import { Outbox } from './outbox.js';
@@ -27,8 +28,7 @@ export interface StepParts {
   readonly registry: Registry;
   /** Marks move by panes of this length, ms. */
   readonly paneMs: number;
-  /** An event id is remembered for this long, event time ms. */
-  readonly duplicateWindowMs: number;
+  readonly ids: EventIdRules;
   readonly rules: PoisonRules;
   readonly guard: HandlerGuard | undefined;
   readonly caution: Caution;
@@ -50,13 +50,14 @@ export class Step {
 
   /** @param facts where the partition stands: moved on from here */
   constructor(parts: StepParts, facts: StepFacts) {
-    const { registry, rules, duplicateWindowMs, actors, timers, quarantined, caution, guard } = parts;
+    const { registry, rules, ids, actors, timers, quarantined, caution, guard } = parts;
     this.#parts = parts;
     this.facts = facts;
     this.effects = new StepEffects(timers, parts.partitions, facts.counters);
     this.#delivery = new Delivery({
       registry,
-      rules: { ...rules, duplicateWindowMs },
+      rules,
+      ids,
       actors,
       facts,
       effects: this.effects,

@@ -536,6 +536,30 @@ describe('surroundings that are wrong', () => {
     TEST_MS,
   );
 
+  it.each(['snapshots', 'nats/jetstream', 'nats/jetstream/ENGINE/streams/GS_sf'])(
+    'ended by Ctrl-C while it opens, when there is %s: exit 1, what to do to go on, nothing running',
+    async (path) => {
+      const data = sandbox.path(`early-${path.replaceAll('/', '-')}`);
+      const slow = sandbox.path('slow-3.ndjson');
+      writeFileSync(slow, lines([good[0], ping('d-1', 24 * 60 * MINUTE, CELLS[0])]));
+      const { child, ended } = sandbox.start([
+        'replay',
+        slow,
+        '--region',
+        'sf',
+        '--data',
+        data,
+        '--speed',
+        '1x',
+      ]);
+      await until(`there is ${path}`, () => existsSync(join(data, path)), { pollMs: 1 });
+      child.kill('SIGINT');
+      refusedClearly(await ended, 1, 'GS_LOG', /SIGINT/, /same --data/);
+      expect(existsSync(join(data, 'groundswell.lock'))).toBe(false);
+    },
+    TEST_MS,
+  );
+
   it('--verbose, and only that, shows the stack', async () => {
     const args = ['replay', sandbox.path('nowhere.ndjson'), '--region', 'sf'];
     expect((await sandbox.run(args)).stderr).not.toMatch(/^\s+at /m);

@@ -2,6 +2,7 @@
  * Hunts: snapshots that know more than the journal, and a recovery that is not the same from whatever is left.
  */
 import { describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/core/clock.js';
 import { Engine, run, subjects, type Settings } from '../support/engine.js';
 import { FaultyLog } from '../support/faulty-log.js';
 import { FaultyStore } from '../support/faulty-store.js';
@@ -38,6 +39,24 @@ async function writesWithin(log: RecordingLog, store: FaultyStore): Promise<Faul
 }
 
 describe('P5: snapshots follow', () => {
+  it.each([true, false])(
+    'P5: at the end they hold all, but of a node that is temporary (%s), after which another one goes on as well',
+    async (temporary) => {
+      const log = new RecordingLog();
+      const store = new FaultyStore();
+      // After the first round none comes by itself for an hour.
+      const limits = { turnTimersMax: 10, turnBytes: 1, snapshotEveryMs: 3_600_000 };
+      await run(handMade(), { ...SETTINGS, log, store, clock: systemClock, limits, temporary });
+      const behind: number[] = [];
+      for (let partition = 0; partition < PARTITIONS; partition++) {
+        const last = await log.last(subjects.journal(partition));
+        behind.push(last!.seq - (store.position(partition)?.journalSeq ?? 0));
+      }
+      expect(behind.every((messages) => messages === 0)).toBe(!temporary);
+      expect(await goOn(log, store)).toEqual(sorted(reference.rows));
+    },
+  );
+
   it('P5: a snapshot never stands ahead of what the node has heard acknowledged, however slow the snapshots are', async () => {
     const log = new RecordingLog();
     const acknowledged = new Map<string, number>();

@@ -50,6 +50,7 @@ export interface EngineOptions extends Settings {
   /** Other nodes of the region; without it, the node is alone. */
   readonly membership?: MembershipOptions;
   readonly onCommitted?: NodeOptions['onCommitted'];
+  readonly temporary?: boolean;
 }
 
 /** All that the world was told. */
@@ -110,6 +111,7 @@ export class Engine {
       limits: { commitEveryMs: 0, replayCommitEveryMs: 0, snapshotEveryMs: 0, ...options.limits },
       ...(options.membership === undefined ? {} : { membership: options.membership }),
       ...(options.onCommitted === undefined ? {} : { onCommitted: options.onCommitted }),
+      ...(options.temporary === undefined ? {} : { temporary: options.temporary }),
       onRetry: (cause) => this.retries.push(cause),
     });
   }

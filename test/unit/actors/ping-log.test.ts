@@ -112,6 +112,28 @@ describe('PingLog', () => {
     );
   });
 
+  it('takes pings in any order between takings, where there is room before the first and behind the last', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.array(ping, { maxLength: 12 }), { maxLength: 8 }),
+        fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { minLength: 8, maxLength: 8 }),
+        (lots, shares) => {
+          const log = new PingLog();
+          let left: Ping[] = [];
+          for (const [i, lot] of lots.entries()) {
+            for (const { ts, status, cell } of lot) expect(log.add(ts, status, cell)).toBe(true);
+            left = inOrder([...left, ...lot]);
+            expect(log.list()).toEqual(left);
+            const endMs = left[Math.floor(shares[i]! * left.length)]?.ts ?? 0;
+            takeBefore(log, endMs);
+            left = left.filter(({ ts }) => ts >= endMs);
+            expect(log.list()).toEqual(left);
+          }
+        },
+      ),
+    );
+  });
+
   it('P7 pings drawn together say what all of them said, and who comes among them is turned away', () => {
     const often = fc.record({
       afterMs: fc.integer({ min: 0, max: 900 }),

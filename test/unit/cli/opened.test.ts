@@ -1,6 +1,6 @@
 /** Hunts things that stay open because something else could not be opened. */
 import { describe, expect, it } from 'vitest';
-import { Opened, openTogether } from '../../../src/cli/opened.js';
+import { bothEnded, Opened, openTogether } from '../../../src/cli/opened.js';
 
 class Thing {
   closes = 0;
@@ -31,6 +31,34 @@ describe('Opened', () => {
     await expect(outer.close()).rejects.toThrow('away');
     expect(seen).toEqual(['requests', 'the last commits', 'the server', 'metrics']);
     expect(outer.closing).toBeUndefined();
+  });
+});
+
+describe('bothEnded', () => {
+  it('gives both', async () => {
+    expect(await bothEnded(Promise.resolve(1), Promise.resolve('two'))).toEqual([1, 'two']);
+  });
+
+  it.each([0, 1])('fails with the one that failed, when the other has ended too', async (failing) => {
+    let ended = false;
+    const other = new Promise<void>((resolve) => {
+      setImmediate(() => {
+        ended = true;
+        resolve();
+      });
+    });
+    const failed = Promise.reject<void>(new Error('no room'));
+    const both = failing === 0 ? bothEnded(failed, other) : bothEnded(other, failed);
+    await expect(both).rejects.toThrow('no room');
+    expect(ended).toBe(true);
+  });
+
+  it('of two failures tells the first one’s', async () => {
+    const [first, second] = [
+      Promise.reject<void>(new Error('the first')),
+      Promise.reject<void>(new Error('no')),
+    ];
+    await expect(bothEnded(first, second)).rejects.toThrow('the first');
   });
 });
 

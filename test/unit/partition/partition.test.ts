@@ -365,7 +365,7 @@ describe('Partition: input', () => {
   });
 
   it('P8 an actor remembers so many ids: what comes with further ones is a dead letter, until the window has moved on', async () => {
-    const driven = new Driven(BOTH, { duplicateWindowMs: MINUTE, poison: { eventIdBytesMax: 100_000 } });
+    const driven = new Driven(BOTH, { duplicateWindowMs: MINUTE, eventIdBytesMax: 100_000 });
     const flood = Array.from({ length: 50_000 }, (_, i) => tick('k0', 1, `e-${i}`));
     await driven.step([...flood, tick('k1', 1, 'e-1'), tick('k0', 1), tick('k0', 1, 'e-0')], 2);
     const taken = driven.stored('counter', 'k0') as Minutes;
