@@ -360,8 +360,6 @@ class Cursor {
   ts: number;
   status: Status = 'offline';
   cell: Cell = 0;
-  /** There were others between the one before and this. */
-  drawn = false;
 
   constructor(codes: Codes, from: number, end: number, firstMs: number) {
     this.#codes = codes;
@@ -376,7 +374,6 @@ class Cursor {
     const code = this.#codes[this.#at++] as number;
     this.ts += Math.floor(code / CODES);
     this.status = STATUSES[code & 3]!;
-    this.drawn = (code & DRAWN) !== 0;
     if ((code & MOVED) !== 0) this.cell = cellBehind(this.#codes[this.#at++]!, this.cell);
     return true;
   }

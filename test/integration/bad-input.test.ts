@@ -39,6 +39,9 @@ const lines = (list: readonly unknown[]): string =>
   list.map((one) => `${typeof one === 'string' ? one : JSON.stringify(one)}\n`).join('');
 const goodFile = sandbox.path('good.ndjson');
 writeFileSync(goodFile, lines(good));
+/** With `--speed 1x` a replay of it is held up for a day. */
+const slow = sandbox.path('slow.ndjson');
+writeFileSync(slow, lines([good[0], ping('d-1', 24 * 60 * MINUTE, CELLS[0])]));
 const CSV = 'ts,cab,lat,lon,occupied\n1211353200,abboip,37.75,-122.39,0\n';
 const TEST_MS = 90_000;
 let binary = '';
@@ -433,8 +436,6 @@ describe('surroundings that are wrong', () => {
     'a data folder in use: exit 2, and the process that uses it goes on',
     async () => {
       const data = sandbox.path('in-use');
-      const slow = sandbox.path('slow.ndjson');
-      writeFileSync(slow, lines([good[0], ping('d-1', 24 * 60 * MINUTE, CELLS[0])]));
       // Held up by its speed, with the folder open.
       const first = sandbox.start(['replay', slow, '--region', 'sf', '--data', data, '--speed', '1x']);
       await until('it has the folder', () => existsSync(join(data, 'groundswell.lock')), { pollMs: 5 });
@@ -479,8 +480,6 @@ describe('surroundings that are wrong', () => {
       const data = sandbox.path('server-dies');
       const folder = sandbox.path('server-dies-out');
       mkdirSync(folder);
-      const slow = sandbox.path('slow-2.ndjson');
-      writeFileSync(slow, lines([good[0], ping('d-1', 24 * 60 * MINUTE, CELLS[0])]));
       const { ended } = sandbox.start([
         'replay',
         slow,
@@ -540,8 +539,6 @@ describe('surroundings that are wrong', () => {
     'ended by Ctrl-C while it opens, when there is %s: exit 1, what to do to go on, nothing running',
     async (path) => {
       const data = sandbox.path(`early-${path.replaceAll('/', '-')}`);
-      const slow = sandbox.path('slow-3.ndjson');
-      writeFileSync(slow, lines([good[0], ping('d-1', 24 * 60 * MINUTE, CELLS[0])]));
       const { child, ended } = sandbox.start([
         'replay',
         slow,
